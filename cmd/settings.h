@@ -1,0 +1,79 @@
+/*
+ * What is in force: defaults < YAML < environment < flags (design section 4). Read once by main
+ * before a command that needs it. Paths from the YAML file are relative to it and absolute here or
+ * relative to the working folder.
+ */
+#ifndef CMD_SETTINGS_H
+#define CMD_SETTINGS_H
+
+#include "../lib/ledger.h"
+
+/* tags_from: {name: path}: a tag `name:value` is taken from payload or metadata at append. */
+struct tag_source {
+	const char *name; /* the tag's token */
+	const char *path; /* "$.product_id", "$.order.id"; "metadata.$.actor"; see config(5) */
+};
+
+struct domain_settings {
+	const char *name; /* "*": any other */
+	struct tag_source *tags_from;
+	size_t n_tags_from;
+};
+
+struct stream_type_settings {
+	const char *name;
+	const char *domain; /* NULL: none given */
+	bool owned;
+	uint64_t snapshot_every;
+};
+
+struct settings {
+	const char *config;    /* the file that was read; NULL: none */
+	const char *node;      /* NULL: as the ledger says */
+	const char *database;  /* "ledger.db" by default */
+	const char *group;
+	const char *state_dir;
+	const char *sign_key;  /* "ledger.key" by default */
+	const char *sign_key_hex; /* from LEDGER_HMAC_KEY; NULL: none */
+	const char **verify_keys;
+	size_t n_verify_keys;
+	uint64_t timeout;      /* µs, 5 s by default */
+	struct domain_settings *domains;
+	size_t n_domains;      /* 0: any domain is taken */
+	struct stream_type_settings *stream_types;
+	size_t n_stream_types;
+};
+
+extern struct settings settings;
+
+/* What the flags said; NULL or not given: nothing. Bound to rows of common_opts. */
+struct settings_flags {
+	const char *config;
+	const char *database;
+	const char *key_file;
+	const char *state_dir;
+	const char *node;
+	uint64_t timeout;
+};
+extern struct settings_flags flags;
+
+/* Reads all sources into `settings`. LEDGER_USAGE: "ledger.yaml:12:3: unknown key 'databse' in …". */
+enum ledger_status settings_read(struct ledger_error *err);
+void settings_done(void);
+
+/* Calls `fn` for every setting: its dotted key, its value as text (passwords in URLs hidden), and where
+ * it came from ("default", "ledger.yaml:3", "environment LEDGER_DB_PATH", "--database"). */
+void settings_each(void (*fn)(const char *key, const char *value, const char *source, void *context), void *context);
+
+/* The state folder where none is configured: $XDG_STATE_HOME/ledgerbox, for root /var/lib/ledgerbox, else
+ * ~/.local/state/ledgerbox. NULL without a home. Valid until settings_done. */
+const char *settings_default_state_dir(void);
+
+/* The settings of a domain: its own, else "*". NULL where `domains:` names neither; a domain beginning
+ * with "_" is reserved and always taken. */
+const struct domain_settings *settings_domain(struct slice name);
+
+/* The listed domain nearest in spelling, for a suggestion; NULL without one near. */
+const char *settings_nearest_domain(struct slice name);
+
+#endif

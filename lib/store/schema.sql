@@ -1,0 +1,158 @@
+-- The ledger file, version 1 (user_version). Facts are insert-only: triggers refuse UPDATE, DELETE
+-- and REPLACE. What changes lives in `seal` and `cursor`. Short integers stand for the words that
+-- repeat in every event; the view `events` puts them together again for people.
+
+CREATE TABLE domain (
+	id INTEGER PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE chain (
+	id INTEGER PRIMARY KEY,
+	origin TEXT NOT NULL,
+	epoch INTEGER NOT NULL,
+	domain INTEGER NOT NULL,
+	UNIQUE (origin, epoch, domain)
+) STRICT;
+
+CREATE TABLE signing_key (
+	id INTEGER PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE event (
+	position INTEGER PRIMARY KEY,
+	chain INTEGER NOT NULL,
+	sequence INTEGER NOT NULL,
+	domain INTEGER NOT NULL,
+	id BLOB NOT NULL,
+	stream TEXT,
+	version INTEGER NOT NULL,
+	type TEXT NOT NULL,
+	schema INTEGER NOT NULL,
+	clock INTEGER NOT NULL,
+	time INTEGER NOT NULL,
+	tags TEXT,
+	signing_key INTEGER NOT NULL,
+	salt BLOB,
+	prev BLOB NOT NULL,
+	hash BLOB NOT NULL,
+	mac BLOB NOT NULL,
+	body BLOB,
+	metadata TEXT,
+	payload TEXT
+) STRICT;
+
+CREATE INDEX event_id ON event (id);
+CREATE UNIQUE INDEX event_chain ON event (chain, sequence);
+CREATE INDEX event_stream ON event (stream, domain, version) WHERE stream IS NOT NULL;
+CREATE INDEX event_type ON event (type);
+
+-- Which events carry a tag. The correlation id of an event stands here as "@correlation:ID".
+CREATE TABLE tag (
+	tag TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	PRIMARY KEY (tag, position)
+) WITHOUT ROWID, STRICT;
+
+-- Every 1024 positions: link(position), so that a range can be verified by itself, and the span of
+-- `time` in those 1024 events, so that a search by time skips what cannot match.
+CREATE TABLE mark (
+	position INTEGER PRIMARY KEY,
+	link BLOB NOT NULL,
+	min_time INTEGER NOT NULL,
+	max_time INTEGER NOT NULL
+) STRICT;
+
+-- One row: how far this file has come, and which file it is.
+CREATE TABLE seal (
+	id INTEGER PRIMARY KEY CHECK (id = 1),
+	node TEXT NOT NULL,
+	epoch INTEGER NOT NULL,
+	position INTEGER NOT NULL,
+	clock INTEGER NOT NULL,
+	link BLOB NOT NULL,
+	inode INTEGER NOT NULL,
+	birth INTEGER NOT NULL,
+	signing_key TEXT NOT NULL,
+	mac BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE cursor (
+	name TEXT PRIMARY KEY,
+	position INTEGER NOT NULL,
+	hash BLOB NOT NULL,
+	updated INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TRIGGER event_no_update BEFORE UPDATE ON event
+BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER event_no_delete BEFORE DELETE ON event
+BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+CREATE TRIGGER event_no_replace BEFORE INSERT ON event
+WHEN new.position <= (SELECT position FROM seal)
+	OR EXISTS (SELECT 1 FROM event WHERE chain = new.chain AND sequence = new.sequence)
+BEGIN SELECT RAISE(ABORT, 'events are only added at the end'); END;
+
+CREATE TRIGGER tag_no_update BEFORE UPDATE ON tag
+BEGIN SELECT RAISE(ABORT, 'tags are never changed'); END;
+CREATE TRIGGER tag_no_delete BEFORE DELETE ON tag
+BEGIN SELECT RAISE(ABORT, 'tags are never deleted'); END;
+
+CREATE TRIGGER mark_no_update BEFORE UPDATE ON mark
+BEGIN SELECT RAISE(ABORT, 'marks are never changed'); END;
+CREATE TRIGGER mark_no_delete BEFORE DELETE ON mark
+BEGIN SELECT RAISE(ABORT, 'marks are never deleted'); END;
+CREATE TRIGGER mark_no_replace BEFORE INSERT ON mark
+WHEN EXISTS (SELECT 1 FROM mark WHERE position = new.position)
+BEGIN SELECT RAISE(ABORT, 'marks are never changed'); END;
+
+CREATE TRIGGER chain_no_update BEFORE UPDATE ON chain
+BEGIN SELECT RAISE(ABORT, 'chains are never changed'); END;
+CREATE TRIGGER chain_no_delete BEFORE DELETE ON chain
+BEGIN SELECT RAISE(ABORT, 'chains are never deleted'); END;
+CREATE TRIGGER chain_no_replace BEFORE INSERT ON chain
+WHEN EXISTS (SELECT 1 FROM chain WHERE id = new.id
+	OR (origin = new.origin AND epoch = new.epoch AND domain = new.domain))
+BEGIN SELECT RAISE(ABORT, 'chains are never changed'); END;
+
+CREATE TRIGGER domain_no_update BEFORE UPDATE ON domain
+BEGIN SELECT RAISE(ABORT, 'domains are never changed'); END;
+CREATE TRIGGER domain_no_delete BEFORE DELETE ON domain
+BEGIN SELECT RAISE(ABORT, 'domains are never deleted'); END;
+CREATE TRIGGER domain_no_replace BEFORE INSERT ON domain
+WHEN EXISTS (SELECT 1 FROM domain WHERE id = new.id OR name = new.name)
+BEGIN SELECT RAISE(ABORT, 'domains are never changed'); END;
+
+CREATE TRIGGER signing_key_no_update BEFORE UPDATE ON signing_key
+BEGIN SELECT RAISE(ABORT, 'keys are never changed'); END;
+CREATE TRIGGER signing_key_no_delete BEFORE DELETE ON signing_key
+BEGIN SELECT RAISE(ABORT, 'keys are never deleted'); END;
+CREATE TRIGGER signing_key_no_replace BEFORE INSERT ON signing_key
+WHEN EXISTS (SELECT 1 FROM signing_key WHERE id = new.id OR name = new.name)
+BEGIN SELECT RAISE(ABORT, 'keys are never changed'); END;
+
+CREATE TRIGGER seal_no_delete BEFORE DELETE ON seal
+BEGIN SELECT RAISE(ABORT, 'the seal is never deleted'); END;
+CREATE TRIGGER seal_no_replace BEFORE INSERT ON seal
+WHEN EXISTS (SELECT 1 FROM seal)
+BEGIN SELECT RAISE(ABORT, 'there is one seal'); END;
+
+CREATE VIEW events AS
+SELECT event.position,
+	lower(substr(hex(event.id), 1, 8) || '-' || substr(hex(event.id), 9, 4) || '-'
+		|| substr(hex(event.id), 13, 4) || '-' || substr(hex(event.id), 17, 4) || '-'
+		|| substr(hex(event.id), 21)) AS id,
+	chain.origin, chain.epoch, domain.name AS domain, event.sequence,
+	event.stream, event.version, event.type, event.schema,
+	strftime('%Y-%m-%dT%H:%M:%S', event.clock / 1000000, 'unixepoch')
+		|| printf('.%06dZ', event.clock % 1000000) AS clock,
+	strftime('%Y-%m-%dT%H:%M:%S', event.time / 1000000, 'unixepoch')
+		|| printf('.%06dZ', event.time % 1000000) AS time,
+	event.tags, event.payload, event.metadata,
+	lower(hex(event.salt)) AS salt, lower(hex(event.prev)) AS prev, lower(hex(event.hash)) AS hash,
+	signing_key.name AS key, lower(hex(event.mac)) AS mac
+FROM event
+	JOIN chain ON chain.id = event.chain
+	JOIN domain ON domain.id = chain.domain
+	JOIN signing_key ON signing_key.id = event.signing_key;
