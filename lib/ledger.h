@@ -28,7 +28,8 @@ struct ledger;
 enum ledger_status ledger_key_create(const char *path, const char *group, struct ledger_error *err);
 
 /* The key id that the key file at `path` has, NUL-terminated. */
-enum ledger_status ledger_key_id(const char *path, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err);
+enum ledger_status ledger_key_id(
+	const char *path, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err);
 
 /* --- Open and close -------------------------------------------------------------------------- */
 
@@ -38,23 +39,27 @@ enum ledger_mode {
 };
 
 struct ledger_options {
-	const char *path;           /* the database */
+	const char *path; /* the database */
 	enum ledger_mode mode;
-	const char *node;           /* refuse (LEDGER_REFUSED) a ledger of another node; NULL: any */
-	const char *sign_key;       /* key file, needed to write; NULL: none */
-	const char *sign_key_hex;   /* the key itself, where it came from the environment; NULL: none */
-	const char *const *verify_keys; /* more key files; a missing one is an error when keys are needed */
+	const char *node;     /* refuse (LEDGER_REFUSED) a ledger of another node; NULL: any */
+	const char *sign_key; /* key file, needed to write; NULL: none */
+	const char
+		*sign_key_hex; /* the key itself, where it came from the environment; NULL: none */
+	const char *const
+		*verify_keys; /* more key files; a missing one is an error when keys are needed */
 	size_t n_verify_keys;
-	const char *state_dir;      /* where the head file and verify's state live; NULL: none are kept */
-	const char *group;          /* group for files made beside the ledger; NULL: none */
-	uint64_t timeout;           /* µs to wait for a lock before LEDGER_BUSY */
+	const char
+		*state_dir; /* where the head file and verify's state live; NULL: none are kept */
+	const char *group;  /* group for files made beside the ledger; NULL: none */
+	uint64_t timeout;   /* µs to wait for a lock before LEDGER_BUSY */
 };
 
 /* Makes an empty ledger for a node, refusing (LEDGER_REFUSED) to touch an existing file. */
 enum ledger_status ledger_create(const struct ledger_options *options, struct ledger_error *err);
 
 /* Opens a ledger. `options` and what it points to must outlive the ledger. Keys are read on first use. */
-enum ledger_status ledger_open(struct ledger **out, const struct ledger_options *options, struct ledger_error *err);
+enum ledger_status ledger_open(
+	struct ledger **out, const struct ledger_options *options, struct ledger_error *err);
 void ledger_close(struct ledger *l);
 
 const char *ledger_path(const struct ledger *l);
@@ -73,13 +78,13 @@ enum ledger_status ledger_check_home(struct ledger *l, struct ledger_error *err)
 /* An event to be recorded. The ledger adds the rest. */
 struct ledger_new {
 	bool has_id;
-	uint8_t id[16];        /* any UUID but the nil one; made (version 7) without has_id */
+	uint8_t id[16]; /* any UUID but the nil one; made (version 7) without has_id */
 	struct slice domain;
 	struct slice type;
-	struct slice stream;   /* absent: none */
-	uint64_t schema;       /* from 1 */
+	struct slice stream; /* absent: none */
+	uint64_t schema;     /* from 1 */
 	bool has_time;
-	uint64_t time;         /* without has_time: the wall clock */
+	uint64_t time;		  /* without has_time: the wall clock */
 	const struct slice *tags; /* any order; one given twice counts once */
 	size_t n_tags;
 	struct slice payload;  /* JSON text; outer white space goes */
@@ -95,13 +100,14 @@ struct ledger_query_item {
 };
 
 /* "type=a,b tag=k:v tag=k:v"; slices borrow from `text`. LEDGER_INVALID names what is wrong. */
-enum ledger_status ledger_query_parse(struct slice text, struct ledger_query_item *item, struct ledger_error *err);
+enum ledger_status ledger_query_parse(
+	struct slice text, struct ledger_query_item *item, struct ledger_error *err);
 
 enum ledger_expect {
 	LEDGER_EXPECT_ANY,
-	LEDGER_EXPECT_NONE,    /* the stream has no event */
-	LEDGER_EXPECT_EXISTS,  /* it has one */
-	LEDGER_EXPECT_VERSION  /* its highest version is `version` (0: none) */
+	LEDGER_EXPECT_NONE,   /* the stream has no event */
+	LEDGER_EXPECT_EXISTS, /* it has one */
+	LEDGER_EXPECT_VERSION /* its highest version is `version` (0: none) */
 };
 
 /* What must hold, inside the transaction, for the events to be recorded; all zero asks nothing. */
@@ -110,8 +116,8 @@ struct ledger_condition {
 	uint64_t version;
 	const struct ledger_query_item *fail_if; /* fail where any event matches any item … */
 	size_t n_fail_if;
-	uint64_t after;                          /* … behind this position */
-	struct slice cursor;                     /* moved in the same transaction; absent: none */
+	uint64_t after;	     /* … behind this position */
+	struct slice cursor; /* moved in the same transaction; absent: none */
 	uint64_t cursor_position;
 };
 
@@ -142,14 +148,16 @@ enum ledger_status ledger_check_new(const struct ledger_new *event, struct ledge
  * ledger has not reached.
  */
 enum ledger_status ledger_begin(struct ledger *l, struct ledger_error *err);
-enum ledger_status ledger_add(struct ledger *l, const struct ledger_new *event, const struct ledger_condition *condition,
-	struct ledger_answer *answer, struct ledger_error *err);
+enum ledger_status ledger_add(struct ledger *l, const struct ledger_new *event,
+	const struct ledger_condition *condition, struct ledger_answer *answer,
+	struct ledger_error *err);
 enum ledger_status ledger_commit(struct ledger *l, struct ledger_error *err);
 void ledger_rollback(struct ledger *l);
 
 /* begin, add each, commit. The condition goes with every event: give one only with n == 1. */
 enum ledger_status ledger_append(struct ledger *l, const struct ledger_new *events, size_t n,
-	const struct ledger_condition *condition, struct ledger_answer *answers, struct ledger_error *err);
+	const struct ledger_condition *condition, struct ledger_answer *answers,
+	struct ledger_error *err);
 
 /* A warning of the last batch ("clock …", "head file …") or NULL; valid until the next call. */
 const char *ledger_warning(const struct ledger *l);
@@ -158,8 +166,8 @@ const char *ledger_warning(const struct ledger *l);
 
 /* Different fields AND; inside one list OR, but every tag must be there. Zero or empty asks nothing. */
 struct ledger_filter {
-	uint64_t from;  /* position, inclusive */
-	uint64_t to;    /* position, inclusive; 0: no bound */
+	uint64_t from;	/* position, inclusive */
+	uint64_t to;	/* position, inclusive; 0: no bound */
 	uint64_t since; /* time, µs, inclusive */
 	uint64_t until; /* time, µs, exclusive; 0: no bound */
 	const struct slice *domains;
@@ -175,36 +183,39 @@ struct ledger_filter {
 	const struct slice *correlations;
 	size_t n_correlations;
 	uint64_t limit; /* at most so many; 0: all */
-	bool reverse;   /* newest first */
+	bool reverse;	/* newest first */
 };
 
 /* Anything but LEDGER_OK ends the reading and is what ledger_read returns. */
-typedef enum ledger_status ledger_event_fn(const struct event *event, void *context, struct ledger_error *err);
+typedef enum ledger_status ledger_event_fn(
+	const struct event *event, void *context, struct ledger_error *err);
 
 /* Hands every matching event to `fn` in order of position, inside one read transaction. */
-enum ledger_status ledger_read(struct ledger *l, const struct ledger_filter *filter, ledger_event_fn *fn,
-	void *context, struct ledger_error *err);
+enum ledger_status ledger_read(struct ledger *l, const struct ledger_filter *filter,
+	ledger_event_fn *fn, void *context, struct ledger_error *err);
 
 /* The position where the last n matching events begin (for tail -n, oldest first); 0 where none match. */
-enum ledger_status ledger_last(struct ledger *l, const struct ledger_filter *filter, uint64_t n, uint64_t *from,
-	struct ledger_error *err);
+enum ledger_status ledger_last(struct ledger *l, const struct ledger_filter *filter, uint64_t n,
+	uint64_t *from, struct ledger_error *err);
 
 /*
  * One event by position ("17"), id, unique prefix of an id (8 characters or more), or place
  * ("origin/epoch/domain/sequence"). LEDGER_NO without one; LEDGER_INVALID for what is none of
  * these, or a prefix that fits several events (named in the hint).
  */
-enum ledger_status ledger_find(struct ledger *l, struct slice reference, ledger_event_fn *fn, void *context,
-	struct ledger_error *err);
+enum ledger_status ledger_find(struct ledger *l, struct slice reference, ledger_event_fn *fn,
+	void *context, struct ledger_error *err);
 
 /* The last position (0: empty) as this process sees it now. */
-enum ledger_status ledger_last_position(struct ledger *l, uint64_t *position, struct ledger_error *err);
+enum ledger_status ledger_last_position(
+	struct ledger *l, uint64_t *position, struct ledger_error *err);
 
 /*
  * Waits until another connection has committed, `fd` (-1: none) is readable, or `timeout` µs are
  * over, without polling in between. *changed: there may be something new.
  */
-enum ledger_status ledger_watch(struct ledger *l, int fd, uint64_t timeout, bool *changed, struct ledger_error *err);
+enum ledger_status ledger_watch(
+	struct ledger *l, int fd, uint64_t timeout, bool *changed, struct ledger_error *err);
 
 /* The bytes that are hashed, for a reader who recomputes by hand: pieces by name, hex, and results. */
 void ledger_add_proof(struct buf *out, const struct event *event);
@@ -223,8 +234,10 @@ struct ledger_chain {
 };
 
 /* Every chain with at least one event, ordered by origin, epoch, domain. */
-typedef enum ledger_status ledger_chain_fn(const struct ledger_chain *chain, void *context, struct ledger_error *err);
-enum ledger_status ledger_chains(struct ledger *l, ledger_chain_fn *fn, void *context, struct ledger_error *err);
+typedef enum ledger_status ledger_chain_fn(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err);
+enum ledger_status ledger_chains(
+	struct ledger *l, ledger_chain_fn *fn, void *context, struct ledger_error *err);
 
 /* Distinct words for completion, in order, those beginning with `prefix`, at most `limit`. */
 enum ledger_words {
@@ -235,9 +248,10 @@ enum ledger_words {
 	LEDGER_WORDS_TAG,
 	LEDGER_WORDS_CURSOR
 };
-typedef enum ledger_status ledger_word_fn(struct slice word, void *context, struct ledger_error *err);
-enum ledger_status ledger_list_words(struct ledger *l, enum ledger_words which, struct slice prefix, size_t limit,
-	ledger_word_fn *fn, void *context, struct ledger_error *err);
+typedef enum ledger_status ledger_word_fn(
+	struct slice word, void *context, struct ledger_error *err);
+enum ledger_status ledger_list_words(struct ledger *l, enum ledger_words which, struct slice prefix,
+	size_t limit, ledger_word_fn *fn, void *context, struct ledger_error *err);
 
 /* --- Cursors --------------------------------------------------------------------------------- */
 
@@ -245,29 +259,34 @@ struct ledger_cursor {
 	struct slice name;
 	uint64_t position;
 	uint8_t hash[EVENT_HASH_SIZE]; /* of the event there; zeros at position 0 */
-	uint64_t updated;              /* µs */
+	uint64_t updated;	       /* µs */
 };
 
-typedef enum ledger_status ledger_cursor_fn(const struct ledger_cursor *cursor, void *context, struct ledger_error *err);
-enum ledger_status ledger_cursors(struct ledger *l, ledger_cursor_fn *fn, void *context, struct ledger_error *err);
+typedef enum ledger_status ledger_cursor_fn(
+	const struct ledger_cursor *cursor, void *context, struct ledger_error *err);
+enum ledger_status ledger_cursors(
+	struct ledger *l, ledger_cursor_fn *fn, void *context, struct ledger_error *err);
 
 /* The position of a cursor. LEDGER_NO without one; LEDGER_REFUSED where the event at its position is
  * not the one it was set at (a cursor of another history). */
-enum ledger_status ledger_cursor_get(struct ledger *l, struct slice name, uint64_t *position, struct ledger_error *err);
+enum ledger_status ledger_cursor_get(
+	struct ledger *l, struct slice name, uint64_t *position, struct ledger_error *err);
 
 /* Sets one. LEDGER_INVALID for a bad name ([A-Za-z0-9_.:-]{1,128}) or a position not reached. */
-enum ledger_status ledger_cursor_set(struct ledger *l, struct slice name, uint64_t position, struct ledger_error *err);
-enum ledger_status ledger_cursor_delete(struct ledger *l, struct slice name, struct ledger_error *err);
+enum ledger_status ledger_cursor_set(
+	struct ledger *l, struct slice name, uint64_t position, struct ledger_error *err);
+enum ledger_status ledger_cursor_delete(
+	struct ledger *l, struct slice name, struct ledger_error *err);
 
 /* --- Verify ---------------------------------------------------------------------------------- */
 
 /* Stable names of what verify finds; see ledgerbox-verify(1). */
 struct ledger_problem {
-	const char *code;      /* "HASH_MISMATCH" … */
+	const char *code;	   /* "HASH_MISMATCH" … */
 	enum ledger_status status; /* LEDGER_DAMAGED or LEDGER_UNVERIFIED */
-	uint64_t position;     /* 0: not about one event */
-	const char *place;     /* "origin/epoch/domain/sequence", "" where there is none */
-	const char *text;      /* what was expected and what was found */
+	uint64_t position;	   /* 0: not about one event */
+	const char *place;	   /* "origin/epoch/domain/sequence", "" where there is none */
+	const char *text;	   /* what was expected and what was found */
 };
 
 /* A head that must be in the ledger, from a file of `status --heads` or `backup`. */
@@ -280,36 +299,37 @@ struct ledger_head {
 };
 
 struct ledger_verify_options {
-	uint64_t from, to;      /* positions, inclusive; 0: the whole ledger */
-	struct slice origin;    /* only chains of that origin; absent: all */
+	uint64_t from, to;   /* positions, inclusive; 0: the whole ledger */
+	struct slice origin; /* only chains of that origin; absent: all */
 	struct slice domain;
-	bool since_last;        /* only what is behind the last complete run */
-	bool hash_only;         /* no MACs: for who has no key */
-	bool deep;              /* the SQLite file too: pages, indexes, the tag table */
+	bool since_last; /* only what is behind the last complete run */
+	bool hash_only;	 /* no MACs: for who has no key */
+	bool deep;	 /* the SQLite file too: pages, indexes, the tag table */
 	const struct ledger_head *heads;
 	size_t n_heads;
-	unsigned workers;       /* 0: as many as there are processors, at most 8 */
-	uint64_t max_problems;  /* handed to `problem`, the rest is counted; 0: 100 */
+	unsigned workers;      /* 0: as many as there are processors, at most 8 */
+	uint64_t max_problems; /* handed to `problem`, the rest is counted; 0: 100 */
 	void (*problem)(const struct ledger_problem *problem, void *context);
-	void (*progress)(uint64_t done, uint64_t total, void *context); /* NULL: none; from the calling thread */
+	void (*progress)(uint64_t done, uint64_t total,
+		void *context); /* NULL: none; from the calling thread */
 	void *context;
 };
 
 struct ledger_verify_report {
-	bool complete;          /* everything asked for was read to its end */
-	uint64_t from, to;      /* positions read, inclusive; to < from: none */
-	uint64_t last;          /* last position of the ledger */
-	uint64_t events;        /* recomputed */
-	uint64_t macs;          /* of these with the MAC checked */
-	uint64_t chains;        /* seen in the range */
-	uint64_t problems;      /* damage found */
-	uint64_t unverified;    /* events that could not be verified: key or format unknown */
-	uint64_t first_bad;     /* position, 0: none */
-	uint64_t last_good;     /* the last position before the first bad one */
-	uint64_t elapsed;       /* µs */
+	bool complete;	     /* everything asked for was read to its end */
+	uint64_t from, to;   /* positions read, inclusive; to < from: none */
+	uint64_t last;	     /* last position of the ledger */
+	uint64_t events;     /* recomputed */
+	uint64_t macs;	     /* of these with the MAC checked */
+	uint64_t chains;     /* seen in the range */
+	uint64_t problems;   /* damage found */
+	uint64_t unverified; /* events that could not be verified: key or format unknown */
+	uint64_t first_bad;  /* position, 0: none */
+	uint64_t last_good;  /* the last position before the first bad one */
+	uint64_t elapsed;    /* µs */
 	uint8_t link[EVENT_HASH_SIZE]; /* of the seal, recomputed when the range is whole */
-	bool seal;              /* the seal was recomputed */
-	bool seal_mac;          /* and its MAC checked */
+	bool seal;		       /* the seal was recomputed */
+	bool seal_mac;		       /* and its MAC checked */
 };
 
 /*
@@ -327,14 +347,15 @@ struct ledger_last_verify {
 	uint64_t finished; /* µs, wall clock */
 	bool ok;
 };
-enum ledger_status ledger_last_verify(struct ledger *l, struct ledger_last_verify *out, struct ledger_error *err);
+enum ledger_status ledger_last_verify(
+	struct ledger *l, struct ledger_last_verify *out, struct ledger_error *err);
 
 /* --- Status, backup, recover ----------------------------------------------------------------- */
 
 struct ledger_overview {
 	const char *node;
 	uint64_t epoch;
-	uint64_t events;      /* the last position */
+	uint64_t events; /* the last position */
 	uint64_t chains;
 	uint64_t domains;
 	uint64_t origins;
@@ -343,13 +364,14 @@ struct ledger_overview {
 	uint64_t first_time, last_time; /* of the first and the last event by position; 0: empty */
 	uint64_t file_bytes;
 	uint64_t wal_bytes;
-	uint64_t free_bytes;  /* of the disk the file is on */
+	uint64_t free_bytes;	 /* of the disk the file is on */
 	enum ledger_status home; /* LEDGER_OK or LEDGER_REFUSED: copied or restored */
 	char home_text[256];
 };
 
 /* Strings are valid as long as the ledger is open. */
-enum ledger_status ledger_overview(struct ledger *l, struct ledger_overview *out, struct ledger_error *err);
+enum ledger_status ledger_overview(
+	struct ledger *l, struct ledger_overview *out, struct ledger_error *err);
 
 /*
  * A consistent copy at `path` while others write: copied beside it, verified (all of it, MACs where a
@@ -362,9 +384,9 @@ enum ledger_status ledger_backup(struct ledger *l, const char *path, bool replac
 
 struct ledger_recovery {
 	uint64_t old_epoch;
-	uint64_t epoch;      /* the new one; of a dry run: the one it would be */
-	uint64_t position;   /* of its first event */
-	char found[256];     /* why, as check_home says it; "" where nothing was wrong */
+	uint64_t epoch;	   /* the new one; of a dry run: the one it would be */
+	uint64_t position; /* of its first event */
+	char found[256];   /* why, as check_home says it; "" where nothing was wrong */
 };
 
 /*

@@ -2,6 +2,7 @@
 #ifndef BASE_BANNED_H
 #define BASE_BANNED_H
 
-#pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gmtime localtime system popen gets
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gmtime localtime system popen   \
+	gets
 
 #endif

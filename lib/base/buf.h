@@ -12,7 +12,7 @@ struct buf {
 	char *ptr;
 	size_t len;
 	size_t cap;
-	size_t max;  /* ceiling in bytes; 0 means BUF_MAX_DEFAULT */
+	size_t max; /* ceiling in bytes; 0 means BUF_MAX_DEFAULT */
 	bool failed;
 };
 
@@ -30,9 +30,9 @@ void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_add_char(struct buf *b, char c);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_text(struct buf *b, const char *text);
-void buf_add_u64(struct buf *b, uint64_t value);                        /* decimal */
-void buf_add_be64(struct buf *b, uint64_t value);                       /* 8 bytes, big-endian */
-void buf_add_hex(struct buf *b, const uint8_t *bytes, size_t n);        /* lower case */
+void buf_add_u64(struct buf *b, uint64_t value);		 /* decimal */
+void buf_add_be64(struct buf *b, uint64_t value);		 /* 8 bytes, big-endian */
+void buf_add_hex(struct buf *b, const uint8_t *bytes, size_t n); /* lower case */
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Room for n bytes at the end, to be filled by the caller; NULL on failure. Counted at once. */

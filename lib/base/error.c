@@ -20,7 +20,8 @@ static const struct {
 	{ LEDGER_NOT_OWNER, "not-owner", "another node owns the stream" },
 	{ LEDGER_INVALID, "invalid", "invalid input" },
 	{ LEDGER_NOT_LEDGER, "not-a-ledger", "not a ledger, or a newer one" },
-	{ LEDGER_REFUSED, "refused", "refused: copied or restored, permission, other node or history" },
+	{ LEDGER_REFUSED, "refused",
+		"refused: copied or restored, permission, other node or history" },
 	{ LEDGER_UNVERIFIED, "unverified", "could not verify: key, format or algorithm unknown" },
 	{ LEDGER_BUSY, "busy", "busy" },
 	{ LEDGER_UNREACHABLE, "unreachable", "unreachable" },
@@ -32,7 +33,8 @@ static const struct {
 	{ LEDGER_UNKNOWN, "unknown", "outcome unknown: may be recorded" },
 };
 
-enum ledger_status fail(struct ledger_error *err, enum ledger_status status, const char *format, ...)
+enum ledger_status fail(
+	struct ledger_error *err, enum ledger_status status, const char *format, ...)
 {
 	va_list args;
 	*err = (struct ledger_error){ .status = status };

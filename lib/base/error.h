@@ -9,30 +9,31 @@
 
 enum ledger_status {
 	LEDGER_OK = 0,
-	LEDGER_NO = 1,           /* not found, nothing there */
-	LEDGER_USAGE = 2,        /* usage or config */
-	LEDGER_DAMAGED = 3,      /* verify found something wrong */
-	LEDGER_CONFLICT = 10,    /* version or condition */
-	LEDGER_NOT_OWNER = 11,   /* another node owns the stream */
-	LEDGER_INVALID = 12,     /* input that is not valid */
-	LEDGER_NOT_LEDGER = 13,  /* not a ledger, or a newer one */
-	LEDGER_REFUSED = 14,     /* copied or restored, permission, other node, cursor of another history */
-	LEDGER_UNVERIFIED = 15,  /* key, format or algorithm unknown */
+	LEDGER_NO = 1,		/* not found, nothing there */
+	LEDGER_USAGE = 2,	/* usage or config */
+	LEDGER_DAMAGED = 3,	/* verify found something wrong */
+	LEDGER_CONFLICT = 10,	/* version or condition */
+	LEDGER_NOT_OWNER = 11,	/* another node owns the stream */
+	LEDGER_INVALID = 12,	/* input that is not valid */
+	LEDGER_NOT_LEDGER = 13, /* not a ledger, or a newer one */
+	LEDGER_REFUSED =
+		14, /* copied or restored, permission, other node, cursor of another history */
+	LEDGER_UNVERIFIED = 15, /* key, format or algorithm unknown */
 	LEDGER_BUSY = 20,
 	LEDGER_UNREACHABLE = 21,
 	LEDGER_TIMED_OUT = 22,
 	LEDGER_IO = 23,
 	LEDGER_NO_SPACE = 24,
 	LEDGER_NO_MEMORY = 25,
-	LEDGER_NOT_PROVEN = 30,  /* recorded, not proven by N nodes in time */
-	LEDGER_UNKNOWN = 31      /* may be recorded */
+	LEDGER_NOT_PROVEN = 30, /* recorded, not proven by N nodes in time */
+	LEDGER_UNKNOWN = 31	/* may be recorded */
 };
 
 struct ledger_error {
 	enum ledger_status status;
 	char text[512]; /* what went wrong */
 	char hint[256]; /* what to do next, "" where we do not know */
-	char id[40];    /* the event in question, "" where there is none */
+	char id[40];	/* the event in question, "" where there is none */
 };
 
 /* Leaves the function on the first failure. */
@@ -44,8 +45,8 @@ struct ledger_error {
 	} while (0)
 
 /* Fills *err and returns the status, so that failing is one line. Cut where it does not fit. */
-enum ledger_status fail(struct ledger_error *err, enum ledger_status status, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+enum ledger_status fail(struct ledger_error *err, enum ledger_status status, const char *format,
+	...) __attribute__((format(printf, 3, 4)));
 
 /* The same with errno behind it: "cannot open x: No such file or directory"; picks the status
  * from errno: ENOSPC and EDQUOT LEDGER_NO_SPACE, ENOMEM LEDGER_NO_MEMORY, EACCES, EPERM and EROFS

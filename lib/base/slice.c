@@ -68,7 +68,7 @@ bool slice_u64(struct slice s, uint64_t *out)
 		if (s.ptr[i] < '0' || s.ptr[i] > '9')
 			return false;
 		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(s.ptr[i] - '0'), &value))
+			__builtin_add_overflow(value, (uint64_t)(s.ptr[i] - '0'), &value))
 			return false;
 	}
 	*out = value;
@@ -108,7 +108,12 @@ size_t slice_utf8_char(struct slice s, uint32_t *code)
 	if (s.len == 0)
 		return 0;
 	uint8_t first = (uint8_t)s.ptr[0];
-	size_t n = first < 0x80 ? 1 : first < 0xC0 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 0;
+	size_t n = first < 0x80	  ? 1
+		   : first < 0xC0 ? 0
+		   : first < 0xE0 ? 2
+		   : first < 0xF0 ? 3
+		   : first < 0xF8 ? 4
+				  : 0;
 	if (n == 0 || n > s.len)
 		return 0;
 	uint32_t value = n == 1 ? first : first & (0x7F >> n);
@@ -141,7 +146,8 @@ bool slice_is_token(struct slice s)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			    c == '_' || c == '-'))
 			return false;
 	}
 	return true;

@@ -39,12 +39,12 @@ struct time_context {
  * LEDGER_INVALID names the value; the hint lists what is understood. A local time that a clock change
  * skips or repeats is taken as mktime takes it.
  */
-enum ledger_status time_parse_words(struct slice text, const struct time_context *context, uint64_t *us,
-	struct ledger_error *err);
+enum ledger_status time_parse_words(struct slice text, const struct time_context *context,
+	uint64_t *us, struct ledger_error *err);
 
 /* The first instant of the day that `text` (a date, "today", "yesterday") names, and of the day after. */
-enum ledger_status time_parse_day(struct slice text, const struct time_context *context, uint64_t *first,
-	uint64_t *next, struct ledger_error *err);
+enum ledger_status time_parse_day(struct slice text, const struct time_context *context,
+	uint64_t *first, uint64_t *next, struct ledger_error *err);
 
 /* "250ms", "5s", "10m", "1h", "30d", "2w": a whole number and a unit, in µs; a number without unit is
  * refused unless it is 0. */

@@ -24,7 +24,8 @@ bool uuid_parse(struct slice text, uint8_t out[16])
 	for (size_t g = 0; g < 5; g++) {
 		if (g && text.ptr[at++] != '-')
 			return false;
-		if (!slice_unhex((struct slice){ text.ptr + at, 2 * groups[g] }, id + filled, groups[g]))
+		if (!slice_unhex(
+			    (struct slice){ text.ptr + at, 2 * groups[g] }, id + filled, groups[g]))
 			return false;
 		at += 2 * groups[g];
 		filled += groups[g];

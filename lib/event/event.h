@@ -9,15 +9,15 @@
 #include "../base/error.h"
 #include "../base/slice.h"
 
-#define EVENT_PAYLOAD_MAX  (512u << 10)
-#define EVENT_METADATA_MAX (64u << 10)
-#define EVENT_TAGS_MAX     32
-#define EVENT_TAG_VALUE_MAX 191
-#define EVENT_TYPE_MAX     128
+#define EVENT_PAYLOAD_MAX    (512u << 10)
+#define EVENT_METADATA_MAX   (64u << 10)
+#define EVENT_TAGS_MAX	     32
+#define EVENT_TAG_VALUE_MAX  191
+#define EVENT_TYPE_MAX	     128
 #define EVENT_STREAM_KEY_MAX 256
-#define EVENT_LINE_MAX     (640u << 10)
-#define EVENT_HASH_SIZE    32
-#define EVENT_KEY_ID_SIZE  22 /* "hs256-" and 16 hex digits */
+#define EVENT_LINE_MAX	     (640u << 10)
+#define EVENT_HASH_SIZE	     32
+#define EVENT_KEY_ID_SIZE    22 /* "hs256-" and 16 hex digits */
 
 struct event {
 	uint64_t position; /* 0: not in a ledger */

@@ -1,0 +1,229 @@
+/* Making, opening and closing a ledger, and its keys. */
+#include "handle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../base/file.h"
+#include "../event/keyfile.h"
+
+#include "../base/banned.h"
+
+const char *ledger_path(const struct ledger *l)
+{
+	return store_path(l->store);
+}
+
+const char *ledger_node(const struct ledger *l)
+{
+	return l->node;
+}
+
+uint64_t ledger_epoch(const struct ledger *l)
+{
+	return l->epoch;
+}
+
+const char *ledger_warning(const struct ledger *l)
+{
+	return l->warning[0] ? l->warning : NULL;
+}
+
+/* --- Keys ------------------------------------------------------------------------------------ */
+
+static enum ledger_status load_signing_key(struct ledger *l, struct ledger_error *err)
+{
+	const struct ledger_options *o = l->options;
+	if (!o->sign_key_hex && !o->sign_key)
+		return LEDGER_OK;
+	if (o->sign_key_hex)
+		TRY(keyfile_parse(slice_of(o->sign_key_hex), &l->keys[0], err));
+	else
+		TRY(keyfile_read(o->sign_key, o->group, &l->keys[0], err));
+	l->n_keys = 1;
+	l->can_sign = true;
+	return LEDGER_OK;
+}
+
+enum ledger_status handle_load_keys(struct ledger *l, struct ledger_error *err)
+{
+	if (l->has_keys)
+		return LEDGER_OK;
+	const struct ledger_options *o = l->options;
+	free(l->keys);
+	l->n_keys = 0;
+	l->keys = calloc(o->n_verify_keys + 1, sizeof(*l->keys));
+	if (!l->keys)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	enum ledger_status status = load_signing_key(l, err);
+	for (size_t i = 0; !status && i < o->n_verify_keys; i++) {
+		status = keyfile_read(o->verify_keys[i], o->group, &l->keys[l->n_keys], err);
+		l->n_keys += !status;
+	}
+	l->has_keys = !status;
+	return status;
+}
+
+const struct chain_key *handle_find_key(const struct ledger *l, struct slice id)
+{
+	for (size_t i = 0; i < l->n_keys; i++)
+		if (slice_is(id, l->keys[i].id))
+			return &l->keys[i];
+	return NULL;
+}
+
+enum ledger_status handle_random(struct ledger *l, void *out, size_t n, struct ledger_error *err)
+{
+	if (l->random_left < n) {
+		if (!chain_random(l->random, sizeof(l->random)))
+			return fail_errno(err, "no random bytes from the kernel");
+		l->random_left = sizeof(l->random);
+	}
+	l->random_left -= n;
+	memcpy(out, l->random + l->random_left, n);
+	return LEDGER_OK;
+}
+
+/* --- Open and close -------------------------------------------------------------------------- */
+
+static enum ledger_status new_handle(
+	struct ledger **out, const struct ledger_options *options, struct ledger_error *err)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+	if (!l)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	l->options = options;
+	l->head_fd = -1;
+	l->watch_fd = -1;
+	*out = l;
+	return LEDGER_OK;
+}
+
+static void close_handle(struct ledger **l)
+{
+	ledger_close(*l);
+}
+
+static enum ledger_status check_node(struct ledger *l, struct ledger_error *err)
+{
+	const char *node = l->options->node;
+	if (!node || strcmp(node, l->node) == 0)
+		return LEDGER_OK;
+	fail(err, LEDGER_REFUSED, "%s is the ledger of node %s, the config says %s",
+		store_path(l->store), l->node, node);
+	return hint(err, "name the right config with --config, or the right file with --database");
+}
+
+enum ledger_status ledger_open(
+	struct ledger **out, const struct ledger_options *options, struct ledger_error *err)
+{
+	__attribute__((cleanup(close_handle))) struct ledger *l = NULL;
+	struct seal seal;
+	TRY(new_handle(&l, options, err));
+	TRY(store_open(&l->store, options->path,
+		options->mode == LEDGER_MODE_WRITE ? STORE_WRITE : STORE_READ, options->timeout,
+		err));
+	TRY(seal_read(l, &seal, err));
+	TRY(check_node(l, err));
+	l->epoch = seal.epoch;
+	*out = l;
+	l = NULL;
+	return LEDGER_OK;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (!l)
+		return;
+	ledger_rollback(l);
+	arena_done(&l->batch.arena);
+	names_done(&l->names);
+	store_close(l->store);
+	for (size_t i = 0; i < l->n_keys; i++)
+		chain_key_done(&l->keys[i]);
+	free(l->keys);
+	file_close(&l->head_fd);
+	file_close(&l->watch_fd);
+	free(l);
+}
+
+/* --- Create ---------------------------------------------------------------------------------- */
+
+/* The file first, by us, so that its mode does not hang on the umask; SQLite copies it to -wal and -shm. */
+static enum ledger_status make_file(const struct ledger_options *options, struct ledger_error *err)
+{
+	CLEANUP_FD int fd =
+		open(options->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return fail(err, LEDGER_REFUSED, "%s exists", options->path);
+	if (fd < 0)
+		return fail_errno(err, "cannot make %s", options->path);
+	enum ledger_status status =
+		file_share(fd, options->path, options->group, options->group ? 0660 : 0600, err);
+	if (status)
+		unlink(options->path);
+	return status;
+}
+
+static enum ledger_status write_first_seal(struct ledger *l, struct ledger_error *err)
+{
+	struct seal seal = { .epoch = time_now() };
+	TRY(home_of_file(l->options->path, &seal.inode, &seal.birth, err));
+	memcpy(seal.key, l->keys[0].id, sizeof(seal.key));
+	seal_mac(l, &seal, &l->keys[0], seal.mac);
+	return seal_insert(l, &seal, err);
+}
+
+static enum ledger_status fill_file(struct ledger *l, struct ledger_error *err)
+{
+	char identity[128];
+	struct slice node = slice_of(l->options->node);
+	if (!slice_is_token(node))
+		return fail(err, LEDGER_INVALID, "node name '%.80s' is not a token",
+			node.ptr ? node.ptr : "");
+	memcpy(l->node, node.ptr, node.len);
+	TRY(handle_load_keys(l, err));
+	if (!l->can_sign)
+		return fail(err, LEDGER_USAGE, "a new ledger needs a signing key");
+	TRY(store_open(&l->store, l->options->path, STORE_CREATE, l->options->timeout, err));
+	TRY(store_run_script(l->store, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;", err));
+	snprintf(identity, sizeof(identity),
+		"PRAGMA application_id = %d; PRAGMA user_version = %d;", FORMAT_APPLICATION_ID,
+		FORMAT_VERSION);
+	TRY(store_begin_write(l->store, err));
+	TRY(store_run_script(l->store, identity, err));
+	TRY(store_run_script(l->store, sql_schema, err));
+	TRY(write_first_seal(l, err));
+	TRY(store_commit(l->store, err));
+	return file_sync_folder(l->options->path, err);
+}
+
+static void remove_file(const char *path)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	for (size_t i = 0; i < 3; i++) {
+		CLEANUP_BUF struct buf name = { 0 };
+		buf_addf(&name, "%s%s", path, suffixes[i]);
+		unlink(buf_text(&name));
+	}
+}
+
+enum ledger_status ledger_create(const struct ledger_options *options, struct ledger_error *err)
+{
+	struct ledger *l;
+	TRY(new_handle(&l, options, err));
+	enum ledger_status status = make_file(options, err);
+	if (!status) {
+		status = fill_file(l, err);
+		ledger_close(l);
+		if (status)
+			remove_file(options->path);
+		return status;
+	}
+	ledger_close(l);
+	return status;
+}

@@ -1,0 +1,173 @@
+/* What an open ledger holds; shared by the files of store/. */
+#ifndef STORE_HANDLE_H
+#define STORE_HANDLE_H
+
+#include "../event/chain.h"
+#include "../ledger.h"
+#include "format.h"
+#include "store.h"
+
+/* The seal row: how far the file has come, and which file it is. */
+struct seal {
+	uint64_t epoch;
+	uint64_t position;
+	uint64_t clock; /* the highest in the ledger */
+	uint8_t link[EVENT_HASH_SIZE];
+	uint64_t inode;
+	uint64_t birth; /* µs; 0 where the file system does not know */
+	char key[EVENT_KEY_ID_SIZE + 1];
+	uint8_t mac[EVENT_HASH_SIZE];
+};
+
+/* A row of chain, domain or signing_key kept in memory: short integer to words. */
+struct chain_row {
+	uint64_t id;
+	struct slice origin;
+	uint64_t epoch;
+	uint64_t domain; /* row id */
+	struct slice domain_name;
+};
+
+struct word_row {
+	uint64_t id;
+	struct slice name;
+};
+
+/* The three small tables, read when a row is met that is not there yet. */
+struct names {
+	struct arena arena;
+	struct chain_row *chains;
+	size_t n_chains;
+	struct word_row *domains;
+	size_t n_domains;
+	struct word_row *keys;
+	size_t n_keys;
+};
+
+/* The end of one of this node's chains while a batch is written. */
+struct chain_tail {
+	uint64_t chain; /* row id */
+	uint64_t domain;
+	struct slice domain_name; /* in names.arena or batch arena */
+	uint64_t sequence;
+	uint8_t hash[EVENT_HASH_SIZE];
+};
+
+#define BATCH_TAILS_MAX 64
+
+/* What a write transaction remembers. */
+struct batch {
+	bool open;
+	struct seal seal;	 /* as it will be written */
+	uint64_t first_position; /* of the seal when the batch began */
+	uint8_t last_hash[EVENT_HASH_SIZE];
+	uint64_t key; /* row id of the signing key */
+	struct arena arena;
+	struct chain_tail tails[BATCH_TAILS_MAX];
+	size_t n_tails;
+};
+
+struct ledger {
+	const struct ledger_options *options;
+	struct store *store;
+	char node[65];
+	uint64_t epoch; /* when opened or last begun */
+	bool has_keys;
+	struct chain_key *keys; /* keys[0] signs where there is a signing key */
+	size_t n_keys;
+	bool can_sign;
+	struct names names;
+	struct batch batch;
+	int head_fd; /* -1: not open */
+	uint64_t head_epoch;
+	int watch_fd; /* -1: not open */
+	uint64_t data_version;
+	uint8_t random[1024]; /* unused random bytes */
+	size_t random_left;
+	char warning[256];
+};
+
+/* handle.c */
+enum ledger_status handle_load_keys(struct ledger *l, struct ledger_error *err);
+const struct chain_key *handle_find_key(const struct ledger *l, struct slice id);
+enum ledger_status handle_random(struct ledger *l, void *out, size_t n, struct ledger_error *err);
+
+/* names.c: words by row id (NULL without such a row), and row ids by word, made when missing. */
+void names_done(struct names *names);
+const struct chain_row *names_chain(struct ledger *l, uint64_t id);
+const struct word_row *names_domain(struct ledger *l, uint64_t id);
+const struct word_row *names_key(struct ledger *l, uint64_t id);
+void names_forget(struct ledger *l); /* after a rollback: rows may be gone */
+enum ledger_status names_domain_id(
+	struct ledger *l, struct slice name, bool make, uint64_t *id, struct ledger_error *err);
+enum ledger_status names_chain_id(struct ledger *l, struct slice origin, uint64_t epoch,
+	uint64_t domain, bool make, uint64_t *id, struct ledger_error *err);
+enum ledger_status names_key_id(
+	struct ledger *l, struct slice name, uint64_t *id, struct ledger_error *err);
+enum ledger_status names_load(struct ledger *l, struct ledger_error *err);
+
+/* seal.c */
+enum ledger_status seal_read(struct ledger *l, struct seal *seal, struct ledger_error *err);
+void seal_mac(const struct ledger *l, const struct seal *seal, const struct chain_key *key,
+	uint8_t out[EVENT_HASH_SIZE]);
+/* LEDGER_OK; LEDGER_UNVERIFIED: its key is not among ours; LEDGER_DAMAGED: the MAC is not that of its content. */
+enum ledger_status seal_check_mac(
+	struct ledger *l, const struct seal *seal, struct ledger_error *err);
+enum ledger_status seal_insert(struct ledger *l, const struct seal *seal, struct ledger_error *err);
+enum ledger_status seal_write(struct ledger *l, struct seal *seal, struct ledger_error *err);
+enum ledger_status seal_move_in(
+	struct ledger *l, const struct seal *seal, struct ledger_error *err);
+
+/* home.c */
+struct head_file {
+	uint64_t position;
+	uint8_t hash[EVENT_HASH_SIZE];
+	bool signed_by_us;
+};
+enum ledger_status home_of_file(
+	const char *path, uint64_t *inode, uint64_t *birth, struct ledger_error *err);
+/* LEDGER_NO without one (or none that can be read). */
+enum ledger_status home_read_head(
+	struct ledger *l, uint64_t epoch, struct head_file *head, struct ledger_error *err);
+void home_write_head(
+	struct ledger *l, const struct seal *seal, const uint8_t hash[EVENT_HASH_SIZE]);
+/* LEDGER_REFUSED with what was found; `head` may be NULL: none was read. Inside a transaction. */
+enum ledger_status home_check(struct ledger *l, const struct seal *seal,
+	const struct head_file *head, struct ledger_error *err);
+enum ledger_status home_path(const struct ledger *l, const char *suffix, uint64_t epoch,
+	struct buf *out, struct ledger_error *err);
+
+/* row.c: the current row of a statement with the event columns of sql.c. */
+enum row_state {
+	ROW_GOOD,
+	ROW_MALFORMED,	   /* a column of wrong type or size; *what names it */
+	ROW_UNKNOWN_CHAIN, /* no such chain, domain or key row */
+	ROW_ERASED	   /* payload given up: format known, not verifiable by this version */
+};
+enum row_state row_event(struct ledger *l, struct stmt *st, struct event *event, uint64_t *chain,
+	uint64_t *domain, const char **what);
+/* For verify's statements, which end in column body. */
+bool row_has_no_body(struct stmt *st);
+/* The same for readers: LEDGER_DAMAGED names the position. */
+enum ledger_status row_read(
+	struct ledger *l, struct stmt *st, struct event *event, struct ledger_error *err);
+
+/* read.c */
+bool filter_matches(
+	const struct ledger_filter *filter, const struct event *event, struct buf *scratch);
+
+/* append.c: a batch that does not ask whether the file is at home, for recover. */
+enum ledger_status batch_begin_anywhere(struct ledger *l, struct ledger_error *err);
+
+/* condition.c */
+enum ledger_status condition_check(struct ledger *l, const struct ledger_new *event,
+	uint64_t stream_version, const struct ledger_condition *condition,
+	struct ledger_error *err);
+enum ledger_status condition_move_cursor(
+	struct ledger *l, const struct ledger_condition *condition, struct ledger_error *err);
+
+/* cursor.c: inside a write transaction. */
+enum ledger_status cursor_write(
+	struct ledger *l, struct slice name, uint64_t position, struct ledger_error *err);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * The next epoch: after a copy or restore, this file goes on under an epoch of its own, so that no
+ * sequence is ever used twice.
+ */
+#include "handle.h"
+
+#include <stdio.h>
+
+#include "../base/banned.h"
+
+/* The next epoch: now, but greater than any epoch of this node known here. */
+static enum ledger_status choose_epoch(struct ledger *l, uint64_t *epoch, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t newest = 0;
+	bool row;
+	TRY(store_get(l->store, SQL_NEWEST_EPOCH, &st, err));
+	bind_text(st, 1, slice_of(l->node));
+	TRY(stmt_row(l->store, st, &row, err));
+	if (row)
+		column_u64(st, 0, &newest);
+	if (l->batch.seal.epoch > newest)
+		newest = l->batch.seal.epoch;
+	uint64_t now = time_now();
+	*epoch = now > newest ? now : newest + 1;
+	return LEDGER_OK;
+}
+
+struct chain_list {
+	struct buf *out;
+	const char *node;
+	const char *before;
+};
+
+static enum ledger_status add_chain(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+{
+	struct chain_list *list = context;
+	(void)err;
+	if (!slice_is(chain->origin, list->node))
+		return LEDGER_OK;
+	buf_addf(list->out,
+		"%s{\"epoch\":%" PRIu64 ",\"domain\":\"%.*s\",\"sequence\":%" PRIu64 ",\"hash\":\"",
+		list->before, chain->epoch, SLICE_ARG(chain->domain), chain->sequence);
+	buf_add_hex(list->out, chain->hash, EVENT_HASH_SIZE);
+	buf_add_text(list->out, "\"}");
+	list->before = ",";
+	return LEDGER_OK;
+}
+
+static enum ledger_status describe(struct ledger *l, struct slice reason, const char *found,
+	struct buf *out, struct ledger_error *err)
+{
+	struct chain_list list = { out, l->node, "" };
+	buf_add_text(out, "{\"reason\":");
+	json_add_string(out, reason);
+	buf_add_text(out, ",\"found\":");
+	json_add_string(out, slice_of(found));
+	buf_addf(out, ",\"old_epoch\":%" PRIu64 ",\"chains\":[", l->batch.seal.epoch);
+	TRY(ledger_chains(l, add_chain, &list, err));
+	buf_add_text(out, "]}");
+	return buf_check(out, err);
+}
+
+static enum ledger_status look(
+	struct ledger *l, bool force, struct ledger_recovery *out, struct ledger_error *err)
+{
+	struct head_file head;
+	struct ledger_error found = { .status = LEDGER_OK };
+	struct seal *seal = &l->batch.seal;
+	bool has_head = home_read_head(l, seal->epoch, &head, &found) == LEDGER_OK;
+	found.text[0] = '\0';
+	enum ledger_status home = home_check(l, seal, has_head ? &head : NULL, &found);
+	if (home && home != LEDGER_REFUSED) {
+		*err = found;
+		return home;
+	}
+	snprintf(out->found, sizeof(out->found), "%.255s", found.text);
+	out->old_epoch = seal->epoch;
+	if (!home && !force) {
+		fail(err, LEDGER_NO,
+			"%s is where it was last written, and as it was: there is nothing to "
+			"recover",
+			store_path(l->store));
+		return hint(err, "to begin a new epoch all the same: --force");
+	}
+	return choose_epoch(l, &out->epoch, err);
+}
+
+static enum ledger_status begin_epoch(struct ledger *l, struct slice reason,
+	struct ledger_recovery *out, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf payload = { 0 };
+	struct ledger_answer answer;
+	struct seal *seal = &l->batch.seal;
+	TRY(describe(l, reason, out->found, &payload, err));
+	seal->epoch = out->epoch;
+	TRY(home_of_file(store_path(l->store), &seal->inode, &seal->birth, err));
+	struct ledger_new event = {
+		.domain = SLICE("_ledger"),
+		.type = SLICE("epoch_started"),
+		.schema = 1,
+		.payload = buf_slice(&payload),
+	};
+	TRY(ledger_add(l, &event, NULL, &answer, err));
+	TRY(seal_move_in(l, seal, err));
+	TRY(ledger_commit(l, err));
+	l->epoch = out->epoch;
+	out->position = answer.position;
+	return LEDGER_OK;
+}
+
+enum ledger_status ledger_recover(struct ledger *l, struct slice reason, bool force, bool dry_run,
+	struct ledger_recovery *out, struct ledger_error *err)
+{
+	struct ledger_recovery r = { .epoch = 0 };
+	TRY(batch_begin_anywhere(l, err));
+	enum ledger_status status = seal_check_mac(l, &l->batch.seal, err);
+	if (!status)
+		status = look(l, force, &r, err);
+	if (!status && !dry_run)
+		status = begin_epoch(l, reason, &r, err);
+	ledger_rollback(l);
+	if (status)
+		return status;
+	*out = r;
+	return LEDGER_OK;
+}

@@ -1,0 +1,143 @@
+/* A row of table event, with its short integers turned back into words. */
+#include "handle.h"
+
+#include "../base/banned.h"
+
+enum column {
+	COL_POSITION,
+	COL_CHAIN,
+	COL_SEQUENCE,
+	COL_DOMAIN,
+	COL_ID,
+	COL_STREAM,
+	COL_VERSION,
+	COL_TYPE,
+	COL_SCHEMA,
+	COL_CLOCK,
+	COL_TIME,
+	COL_TAGS,
+	COL_KEY,
+	COL_SALT,
+	COL_PREV,
+	COL_HASH,
+	COL_MAC,
+	COL_METADATA,
+	COL_PAYLOAD,
+	COL_BODY /* only where verify asks for it */
+};
+
+static bool read_bytes(struct stmt *st, int at, uint8_t *out, size_t n)
+{
+	struct slice bytes = column_blob(st, at);
+	if (bytes.len != n || !bytes.ptr)
+		return false;
+	memcpy(out, bytes.ptr, n);
+	return true;
+}
+
+/* A text, or NULL where that is allowed. */
+static bool read_text(struct stmt *st, int at, bool may_be_absent, struct slice *out)
+{
+	*out = column_text(st, at);
+	return out->ptr || (may_be_absent && column_is_null(st, at));
+}
+
+/* Columns in which a wrong type or size can only be damage; NULL when all is well. */
+static const char *read_columns(struct stmt *st, struct event *e)
+{
+	if (!column_u64(st, COL_POSITION, &e->position))
+		return "position";
+	if (!column_u64(st, COL_SEQUENCE, &e->sequence))
+		return "sequence";
+	if (!read_bytes(st, COL_ID, e->id, sizeof(e->id)))
+		return "id";
+	if (!read_text(st, COL_STREAM, true, &e->stream))
+		return "stream";
+	if (!column_u64(st, COL_VERSION, &e->version))
+		return "version";
+	if (!read_text(st, COL_TYPE, false, &e->type))
+		return "type";
+	if (!column_u64(st, COL_SCHEMA, &e->schema))
+		return "schema";
+	if (!column_u64(st, COL_CLOCK, &e->clock))
+		return "clock";
+	if (!column_u64(st, COL_TIME, &e->time))
+		return "time";
+	if (!read_text(st, COL_TAGS, true, &e->tags))
+		return "tags";
+	if (!read_bytes(st, COL_PREV, e->prev, EVENT_HASH_SIZE))
+		return "prev";
+	if (!read_bytes(st, COL_HASH, e->hash, EVENT_HASH_SIZE))
+		return "hash";
+	if (!read_bytes(st, COL_MAC, e->mac, EVENT_HASH_SIZE))
+		return "mac";
+	return NULL;
+}
+
+static const char *read_body(struct stmt *st, struct event *e)
+{
+	if (!read_text(st, COL_METADATA, true, &e->metadata))
+		return "metadata";
+	if (!read_text(st, COL_PAYLOAD, false, &e->payload))
+		return "payload";
+	if (!read_bytes(st, COL_SALT, e->salt, sizeof(e->salt)))
+		return "salt";
+	return NULL;
+}
+
+static bool read_names(struct ledger *l, struct stmt *st, struct event *e, uint64_t *chain,
+	uint64_t *domain, const char **what)
+{
+	uint64_t key;
+	*what = "chain";
+	if (!column_u64(st, COL_CHAIN, chain) || !column_u64(st, COL_DOMAIN, domain) ||
+		!column_u64(st, COL_KEY, &key))
+		return false;
+	const struct chain_row *found = names_chain(l, *chain);
+	const struct word_row *signer = names_key(l, key);
+	if (!found || !found->domain_name.ptr)
+		return false;
+	*what = "signing_key";
+	if (!signer)
+		return false;
+	e->origin = found->origin;
+	e->epoch = found->epoch;
+	e->domain = found->domain_name;
+	e->key = signer->name;
+	return true;
+}
+
+enum row_state row_event(struct ledger *l, struct stmt *st, struct event *event, uint64_t *chain,
+	uint64_t *domain, const char **what)
+{
+	*what = read_columns(st, event);
+	if (*what)
+		return ROW_MALFORMED;
+	if (!read_names(l, st, event, chain, domain, what))
+		return ROW_UNKNOWN_CHAIN;
+	*what = read_body(st, event);
+	if (!*what)
+		return ROW_GOOD;
+	return column_is_null(st, COL_PAYLOAD) && column_is_null(st, COL_SALT) ? ROW_ERASED
+									       : ROW_MALFORMED;
+}
+
+bool row_has_no_body(struct stmt *st)
+{
+	return column_is_null(st, COL_BODY);
+}
+
+enum ledger_status row_read(
+	struct ledger *l, struct stmt *st, struct event *event, struct ledger_error *err)
+{
+	const char *what;
+	uint64_t chain, domain;
+	enum row_state state = row_event(l, st, event, &chain, &domain, &what);
+	if (state == ROW_GOOD)
+		return LEDGER_OK;
+	uint64_t position = 0;
+	column_u64(st, COL_POSITION, &position);
+	fail(err, LEDGER_DAMAGED, "position %" PRIu64 " of %s has a malformed %s", position,
+		store_path(l->store), what);
+	return hint(err, "ledgerbox verify lists what is wrong");
+}

@@ -1,0 +1,127 @@
+#include "sql.h"
+
+#include "../base/banned.h"
+
+/* The columns of an event in the order in which row.c reads them. */
+#define EVENT_COLUMNS                                                                              \
+	"position, chain, sequence, domain, id, stream, version, type, schema, clock, time, "      \
+	"tags, "                                                                                   \
+	"signing_key, salt, prev, hash, mac, metadata, payload"
+
+static const char *const texts[SQL_COUNT_] = {
+	[SQL_SEAL] = "SELECT node, epoch, position, clock, link, inode, birth, signing_key, mac "
+		     "FROM seal WHERE id = 1",
+	[SQL_SEAL_INSERT] = "INSERT INTO seal (id, node, epoch, position, clock, link, inode, "
+			    "birth, signing_key, mac) "
+			    "VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[SQL_SEAL_UPDATE] = "UPDATE seal SET position = ?1, clock = ?2, link = ?3, signing_key = "
+			    "?4, mac = ?5 WHERE id = 1",
+	[SQL_SEAL_MOVE_IN] = "UPDATE seal SET epoch = ?1, inode = ?2, birth = ?3 WHERE id = 1",
+
+	[SQL_DOMAINS] = "SELECT id, name FROM domain ORDER BY id",
+	[SQL_DOMAIN_ID] = "SELECT id FROM domain WHERE name = ?1",
+	[SQL_DOMAIN_INSERT] = "INSERT INTO domain (name) VALUES (?1) RETURNING id",
+	[SQL_CHAINS] = "SELECT id, origin, epoch, domain FROM chain ORDER BY id",
+	[SQL_CHAIN_ID] = "SELECT id FROM chain WHERE origin = ?1 AND epoch = ?2 AND domain = ?3",
+	[SQL_CHAIN_INSERT] =
+		"INSERT INTO chain (origin, epoch, domain) VALUES (?1, ?2, ?3) RETURNING id",
+	[SQL_KEYS] = "SELECT id, name FROM signing_key ORDER BY id",
+	[SQL_KEY_ID] = "SELECT id FROM signing_key WHERE name = ?1",
+	[SQL_KEY_INSERT] = "INSERT INTO signing_key (name) VALUES (?1) RETURNING id",
+	[SQL_NEWEST_EPOCH] = "SELECT max(epoch) FROM chain WHERE origin = ?1",
+
+	[SQL_CHAIN_HEAD] =
+		"SELECT sequence, hash, position, clock, time FROM event WHERE chain = ?1 "
+		"ORDER BY sequence DESC LIMIT 1",
+	[SQL_CHAIN_EVENT] =
+		"SELECT " EVENT_COLUMNS " FROM event WHERE chain = ?1 AND sequence = ?2",
+	[SQL_CHAIN_HASH] = "SELECT hash FROM event WHERE chain = ?1 AND sequence = ?2",
+	[SQL_LAST_ROW] = "SELECT max(position) FROM event",
+	[SQL_STREAM_VERSION] = "SELECT max(version) FROM event WHERE stream = ?1 AND domain = ?2",
+	[SQL_EVENT_INSERT] = "INSERT INTO event (" EVENT_COLUMNS ") "
+			     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
+			     "?15, ?16, ?17, ?18, ?19)",
+	[SQL_TAG_INSERT] = "INSERT INTO tag (tag, position) VALUES (?1, ?2)",
+	[SQL_MARK_INSERT] = "INSERT INTO mark (position, link, min_time, max_time) "
+			    "SELECT ?1, ?2, min(time), max(time) FROM event WHERE position > ?1 - "
+			    "1024 AND position <= ?1",
+	[SQL_MARK] = "SELECT link, min_time, max_time FROM mark WHERE position = ?1",
+	/* No event at or before the first position that is not behind … can be in the span. */
+	[SQL_MARK_SINCE] = "SELECT min(position) - 1023 FROM mark WHERE max_time >= ?1",
+	[SQL_MARK_UNTIL] = "SELECT max(position) FROM mark WHERE min_time < ?1",
+
+	[SQL_EVENT] = "SELECT " EVENT_COLUMNS " FROM event WHERE position = ?1",
+	[SQL_EVENT_HASH] = "SELECT hash FROM event WHERE position = ?1",
+	[SQL_EVENTS_BY_ID] =
+		"SELECT " EVENT_COLUMNS
+		" FROM event WHERE id BETWEEN ?1 AND ?2 ORDER BY id, position LIMIT ?3",
+	[SQL_EVENTS_UP] = "SELECT " EVENT_COLUMNS
+			  " FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position",
+	[SQL_EVENTS_DOWN] = "SELECT " EVENT_COLUMNS
+			    " FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC",
+	[SQL_TAG_UP] = "SELECT position FROM tag WHERE tag = ?3 AND position BETWEEN ?1 AND ?2 "
+		       "ORDER BY position",
+	[SQL_TAG_DOWN] = "SELECT position FROM tag WHERE tag = ?3 AND position BETWEEN ?1 AND ?2 "
+			 "ORDER BY position DESC",
+	[SQL_TYPE_UP] = "SELECT position FROM event WHERE type = ?3 AND position BETWEEN ?1 AND ?2 "
+			"ORDER BY position",
+	[SQL_TYPE_DOWN] = "SELECT position FROM event WHERE type = ?3 AND position BETWEEN ?1 AND "
+			  "?2 ORDER BY position DESC",
+	[SQL_STREAM_UP] = "SELECT position FROM event WHERE stream = ?3 AND position BETWEEN ?1 "
+			  "AND ?2 ORDER BY +position",
+	[SQL_STREAM_DOWN] =
+		"SELECT position FROM event WHERE stream = ?3 AND position BETWEEN ?1 AND ?2 "
+		"ORDER BY +position DESC",
+	[SQL_STREAM_TYPE_UP] = "SELECT position FROM event WHERE stream >= ?3 AND stream < ?4 "
+			       "AND +position BETWEEN ?1 AND ?2 ORDER BY +position",
+	[SQL_STREAM_TYPE_DOWN] = "SELECT position FROM event WHERE stream >= ?3 AND stream < ?4 "
+				 "AND +position BETWEEN ?1 AND ?2 ORDER BY +position DESC",
+	[SQL_STREAM_TYPE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM event WHERE stream >= ?1 "
+				  "AND stream < ?2 LIMIT ?3)",
+	[SQL_CHAIN_UP] = "SELECT position FROM event WHERE chain = ?3 AND +position BETWEEN ?1 AND "
+			 "?2 ORDER BY sequence",
+	[SQL_CHAIN_DOWN] =
+		"SELECT position FROM event WHERE chain = ?3 AND +position BETWEEN ?1 AND ?2 "
+		"ORDER BY sequence DESC",
+
+	[SQL_CURSORS] = "SELECT name, position, hash, updated FROM cursor ORDER BY name",
+	[SQL_CURSOR] = "SELECT name, position, hash, updated FROM cursor WHERE name = ?1",
+	[SQL_CURSOR_SET] =
+		"INSERT INTO cursor (name, position, hash, updated) VALUES (?1, ?2, ?3, ?4) "
+		"ON CONFLICT (name) DO UPDATE SET position = ?2, hash = ?3, updated = ?4",
+	[SQL_CURSOR_DELETE] = "DELETE FROM cursor WHERE name = ?1 RETURNING 1",
+
+	[SQL_WORDS_DOMAIN] = "SELECT name FROM domain ORDER BY name",
+	[SQL_WORDS_ORIGIN] = "SELECT DISTINCT origin FROM chain ORDER BY origin",
+	/* The next distinct word behind (or at) a given one: one seek each, whatever the size. */
+	[SQL_NEXT_TYPE] = "SELECT type FROM event WHERE type > ?1 ORDER BY type LIMIT 1",
+	[SQL_NEXT_STREAM] = "SELECT stream FROM event WHERE stream > ?1 ORDER BY stream LIMIT 1",
+	[SQL_NEXT_TAG] = "SELECT tag FROM tag WHERE tag > ?1 ORDER BY tag LIMIT 1",
+
+	[SQL_VERIFY_ROWS] = "SELECT " EVENT_COLUMNS
+			    ", body FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position",
+	[SQL_VERIFY_CHAIN] = "SELECT " EVENT_COLUMNS
+			     ", body FROM event WHERE chain = ?1 AND +position BETWEEN ?2 AND ?3 "
+			     "ORDER BY sequence",
+	[SQL_VERIFY_VERSION] = "SELECT 1 FROM event WHERE stream = ?1 AND domain = ?2 AND version "
+			       ">= ?3 AND chain = ?4 "
+			       "AND sequence < ?5 LIMIT 1",
+	[SQL_VERIFY_VERSIONS] =
+		"SELECT stream, domain, version, position FROM event WHERE stream IS NOT NULL "
+		"ORDER BY stream, domain, version, position",
+	[SQL_VERIFY_STREAM] =
+		"SELECT chain, version, position FROM event WHERE stream = ?1 AND domain = ?2 "
+		"ORDER BY chain, sequence",
+	[SQL_VERIFY_TAGS] = "SELECT tag, position FROM tag",
+	/* What ANALYZE leaves behind does no harm. */
+	[SQL_SCHEMA] = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name "
+		       "NOT LIKE 'sqlite_stat%' "
+		       "ORDER BY type, name",
+	[SQL_INTEGRITY] = "PRAGMA integrity_check(100)",
+	[SQL_DATA_VERSION] = "PRAGMA data_version",
+};
+
+const char *sql_text(enum sql which)
+{
+	return texts[which];
+}

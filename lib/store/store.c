@@ -1,0 +1,619 @@
+#include "store.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/buf.h"
+#include "../base/time.h"
+#include "format.h"
+
+#include "../base/banned.h"
+
+/* A writer folds the -wal into the file when it has this many pages (32 MiB): each fold syncs twice,
+ * and at SQLite's 1000 pages they halve the rate of a bulk append. */
+#define CHECKPOINT_PAGES 8000
+
+/* On close a longer -wal than this is folded: the next process to open reads all of it first. */
+#define CLOSE_PAGES 250
+
+struct store {
+	sqlite3 *db;
+	char *path;
+	uint64_t timeout;
+	uint64_t waiting_since;
+	int wal_pages;
+	bool writes;
+	bool immutable;
+	struct stmt *statements[SQL_COUNT_];
+};
+
+static sqlite3_stmt *raw(struct stmt *st)
+{
+	return (sqlite3_stmt *)(void *)st;
+}
+
+static enum ledger_status status_of_code(int code)
+{
+	switch (code & 0xFF) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return LEDGER_OK;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return LEDGER_BUSY;
+	case SQLITE_NOMEM:
+		return LEDGER_NO_MEMORY;
+	case SQLITE_FULL:
+		return LEDGER_NO_SPACE;
+	case SQLITE_NOTADB:
+		return LEDGER_NOT_LEDGER;
+	case SQLITE_CORRUPT:
+		return LEDGER_DAMAGED;
+	case SQLITE_PERM:
+	case SQLITE_READONLY:
+	case SQLITE_AUTH:
+		return LEDGER_REFUSED;
+	default:
+		return LEDGER_IO;
+	}
+}
+
+static enum ledger_status fail_code(struct store *s, int code, struct ledger_error *err)
+{
+	int os_error = sqlite3_system_errno(s->db);
+	enum ledger_status status = status_of_code(code);
+	if (status == LEDGER_IO && (os_error == ENOSPC || os_error == EDQUOT))
+		status = LEDGER_NO_SPACE;
+	if (status == LEDGER_BUSY) {
+		fail(err, status, "%s is busy: another process is writing it", s->path);
+		return hint(err, "try again, or wait longer with --timeout");
+	}
+	if (status == LEDGER_DAMAGED) {
+		fail(err, status, "%s is damaged: %s", s->path, sqlite3_errmsg(s->db));
+		return hint(err, "ledgerbox verify --deep lists what is wrong; put a backup in its "
+				 "place and run recover");
+	}
+	if (status == LEDGER_NOT_LEDGER)
+		return fail(err, status, "%s is not a ledger: not an SQLite database", s->path);
+	if (status == LEDGER_IO && os_error)
+		return fail(err, status, "%s: %s: %s", s->path, sqlite3_errmsg(s->db),
+			strerror(os_error));
+	return fail(err, status, "%s: %s", s->path, sqlite3_errmsg(s->db));
+}
+
+/*
+ * Waiting for a lock: short sleeps of random length, so that many writers get their turn soon after
+ * each other. SQLite's own steps grow to 100 ms, which leaves the lock idle most of the time.
+ */
+static int wait_for_lock(void *context, int tries)
+{
+	struct store *s = context;
+	uint64_t now = time_monotonic();
+	if (tries == 0)
+		s->waiting_since = now;
+	if (now - s->waiting_since >= s->timeout)
+		return 0;
+	long least = tries < 4 ? 20 : 100;
+	long most = tries < 20 ? 300 : 1500;
+	unsigned random;
+	sqlite3_randomness(sizeof(random), &random);
+	struct timespec pause = { 0, (least + (long)(random % (unsigned)(most - least))) * 1000 };
+	nanosleep(&pause, NULL);
+	return 1;
+}
+
+static int count_wal_pages(void *context, sqlite3 *db, const char *name, int pages)
+{
+	struct store *s = context;
+	(void)db;
+	(void)name;
+	s->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static enum ledger_status run(struct store *s, const char *sql, struct ledger_error *err)
+{
+	int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	return code == SQLITE_OK ? LEDGER_OK : fail_code(s, code, err);
+}
+
+enum ledger_status store_run_script(struct store *s, const char *script, struct ledger_error *err)
+{
+	return run(s, script, err);
+}
+
+/* One integer of a PRAGMA. */
+static enum ledger_status ask(
+	struct store *s, const char *sql, int64_t *out, struct ledger_error *err)
+{
+	sqlite3_stmt *st;
+	int code = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(st);
+	if (code == SQLITE_ROW)
+		*out = sqlite3_column_int64(st, 0);
+	enum ledger_status status = code == SQLITE_ROW ? LEDGER_OK : fail_code(s, code, err);
+	sqlite3_finalize(st);
+	return status;
+}
+
+/* A file: URI of a path, so that flags can go with it. */
+static void add_uri(struct buf *out, const char *path, const char *flags)
+{
+	buf_add_text(out, "file:");
+	for (const char *p = path; *p; p++) {
+		if (*p == '%' || *p == '?' || *p == '#')
+			buf_addf(out, "%%%02X", (unsigned char)*p);
+		else
+			buf_add_char(out, *p);
+	}
+	buf_add_text(out, flags);
+}
+
+static void close_db(struct store *s)
+{
+	for (int i = 0; i < SQL_COUNT_; i++) {
+		sqlite3_finalize(raw(s->statements[i]));
+		s->statements[i] = NULL;
+	}
+	sqlite3_close(s->db);
+	s->db = NULL;
+}
+
+static enum ledger_status open_db(
+	struct store *s, enum store_mode mode, const char *uri_flags, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf uri = { 0 };
+	int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+		    (mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+	add_uri(&uri, s->path, uri_flags);
+	TRY(buf_check(&uri, err));
+	int code = sqlite3_open_v2(buf_text(&uri), &s->db, flags, NULL);
+	if (!s->db)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	if (code != SQLITE_OK)
+		return fail_code(s, code, err);
+	/* sqlite.org/security.html: what a hostile file could use is switched off. */
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_VIEW, mode == STORE_CREATE, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+	sqlite3_busy_handler(s->db, wait_for_lock, s);
+	return LEDGER_OK;
+}
+
+static enum ledger_status check_setting(
+	struct store *s, const char *pragma, int64_t want, struct ledger_error *err)
+{
+	int64_t got;
+	TRY(ask(s, pragma, &got, err));
+	if (got != want)
+		return fail(err, LEDGER_IO, "%s: %s is %" PRId64 " instead of %" PRId64, s->path,
+			pragma, got, want);
+	return LEDGER_OK;
+}
+
+/* What a writer's promises rest on is set, and read back. */
+static enum ledger_status set_up_writer(struct store *s, struct ledger_error *err)
+{
+	int persist = 1;
+	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	TRY(run(s,
+		"PRAGMA synchronous = FULL; PRAGMA recursive_triggers = ON; PRAGMA "
+		"wal_autocheckpoint = 0",
+		err));
+	TRY(check_setting(s, "PRAGMA synchronous", 2, err));
+	TRY(check_setting(s, "PRAGMA recursive_triggers", 1, err));
+	sqlite3_wal_hook(s->db, count_wal_pages, s);
+	return LEDGER_OK;
+}
+
+static enum ledger_status check_identity(struct store *s, struct ledger_error *err)
+{
+	int64_t application, version;
+	TRY(ask(s, "PRAGMA application_id", &application, err));
+	if (application != FORMAT_APPLICATION_ID) {
+		fail(err, LEDGER_NOT_LEDGER,
+			"%s is not a ledger: an SQLite database of another program", s->path);
+		return hint(err, "make one with: ledgerbox init");
+	}
+	TRY(ask(s, "PRAGMA user_version", &version, err));
+	if (version > FORMAT_VERSION) {
+		fail(err, LEDGER_NOT_LEDGER,
+			"%s has ledger format %" PRId64 ", this program knows up to %d", s->path,
+			version, FORMAT_VERSION);
+		return hint(err, "use a newer ledgerbox for it");
+	}
+	if (version < 1)
+		return fail(
+			err, LEDGER_NOT_LEDGER, "%s has ledger format %" PRId64, s->path, version);
+	return LEDGER_OK;
+}
+
+/* Bytes in the -wal beside the file; 0 without one. */
+static uint64_t wal_size(const struct store *s)
+{
+	CLEANUP_BUF struct buf path = { 0 };
+	struct stat st;
+	buf_addf(&path, "%s-wal", s->path);
+	return stat(buf_text(&path), &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static enum ledger_status open_checked(
+	struct store *s, enum store_mode mode, const char *flags, struct ledger_error *err)
+{
+	TRY(open_db(s, mode, flags, err));
+	if (mode == STORE_CREATE)
+		return LEDGER_OK;
+	TRY(check_identity(s, err));
+	if (mode == STORE_WRITE) {
+		int64_t dummy;
+		TRY(check_setting(s, "PRAGMA query_only", 0, err));
+		TRY(ask(s, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
+			&dummy, err));
+		if (dummy != 1)
+			return fail(err, LEDGER_NOT_LEDGER, "%s is not in WAL mode", s->path);
+	}
+	return LEDGER_OK;
+}
+
+/*
+ * Where a reader may not make the shared memory that the WAL needs (a read-only folder or disk), the
+ * file can be read as it lies there, if nothing waits in a -wal beside it.
+ */
+static enum ledger_status open_as_it_lies(struct store *s, struct ledger_error *err)
+{
+	if (wal_size(s) > 0) {
+		fail(err, LEDGER_REFUSED,
+			"%s has events waiting in its -wal, which cannot be opened here", s->path);
+		return hint(err, "copy the file together with its -wal to a folder that can be "
+				 "written, and read the copy");
+	}
+	close_db(s);
+	s->immutable = true;
+	return open_checked(s, STORE_READ, "?immutable=1", err);
+}
+
+static bool cannot_share(enum ledger_status status, int code)
+{
+	return status == LEDGER_REFUSED || (code & 0xFF) == SQLITE_CANTOPEN ||
+	       (code & 0xFF) == SQLITE_READONLY;
+}
+
+static enum ledger_status open_file(struct store *s, enum store_mode mode, struct ledger_error *err)
+{
+	if (access(s->path, mode == STORE_READ ? R_OK : R_OK | W_OK) != 0) {
+		fail_errno(err, "cannot open %s", s->path);
+		return errno == ENOENT ? hint(err, "make a ledger with: ledgerbox init, or name "
+						   "one with --database")
+				       : err->status;
+	}
+	struct stat st;
+	if (stat(s->path, &st) == 0 && !S_ISREG(st.st_mode))
+		return fail(
+			err, LEDGER_NOT_LEDGER, "%s is not a ledger: not a regular file", s->path);
+	if (mode != STORE_CREATE && st.st_size == 0 && wal_size(s) == 0)
+		return fail(err, LEDGER_NOT_LEDGER, "%s is not a ledger: it is empty", s->path);
+	enum ledger_status status = open_checked(s, mode, "", err);
+	if (status && mode == STORE_READ && s->db && cannot_share(status, sqlite3_errcode(s->db)))
+		return open_as_it_lies(s, err);
+	TRY(status);
+	return mode == STORE_READ ? LEDGER_OK : set_up_writer(s, err);
+}
+
+static enum ledger_status new_store(struct store **out, const char *path, struct ledger_error *err)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	if (!s || !(s->path = strdup(path))) {
+		free(s);
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	}
+	*out = s;
+	return LEDGER_OK;
+}
+
+enum ledger_status store_open_memory(struct store **out, struct ledger_error *err)
+{
+	struct store *s;
+	TRY(new_store(&s, ":memory:", err));
+	int code = sqlite3_open_v2(
+		":memory:", &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code != SQLITE_OK) {
+		store_close(s);
+		return fail(err, LEDGER_NO_MEMORY, "cannot open a database in memory: %s",
+			sqlite3_errstr(code));
+	}
+	*out = s;
+	return LEDGER_OK;
+}
+
+enum ledger_status store_open(struct store **out, const char *path, enum store_mode mode,
+	uint64_t timeout, struct ledger_error *err)
+{
+	struct store *s;
+	TRY(new_store(&s, path, err));
+	s->timeout = timeout;
+	s->writes = mode != STORE_READ;
+	enum ledger_status status = open_file(s, mode, err);
+	if (status) {
+		store_close(s);
+		return status;
+	}
+	*out = s;
+	return LEDGER_OK;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->db) {
+		store_rollback(s);
+		if (s->writes && s->wal_pages > CLOSE_PAGES)
+			sqlite3_wal_checkpoint_v2(
+				s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		close_db(s);
+	}
+	free(s->path);
+	free(s);
+}
+
+const char *store_path(const struct store *s)
+{
+	return s->path;
+}
+
+bool store_is_immutable(const struct store *s)
+{
+	return s->immutable;
+}
+
+void store_limit_cache(struct store *s, size_t bytes)
+{
+	char pragma[64];
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%zu", bytes / 1024);
+	sqlite3_exec(s->db, pragma, NULL, NULL, NULL);
+}
+
+/* --- Transactions ---------------------------------------------------------------------------- */
+
+bool store_in_transaction(const struct store *s)
+{
+	return !sqlite3_get_autocommit(s->db);
+}
+
+enum ledger_status store_begin_read(struct store *s, struct ledger_error *err)
+{
+	int64_t dummy;
+	TRY(run(s, "BEGIN", err));
+	/* The snapshot is taken by the first read, not by BEGIN. */
+	enum ledger_status status = ask(s, "SELECT count(*) FROM seal", &dummy, err);
+	if (status)
+		store_rollback(s);
+	return status;
+}
+
+enum ledger_status store_begin_write(struct store *s, struct ledger_error *err)
+{
+	return run(s, "BEGIN IMMEDIATE", err);
+}
+
+enum ledger_status store_commit(struct store *s, struct ledger_error *err)
+{
+	enum ledger_status status = run(s, "COMMIT", err);
+	if (status) {
+		store_rollback(s);
+		return status;
+	}
+	if (s->writes && s->wal_pages >= CHECKPOINT_PAGES) {
+		/* A reader in the way only puts it off. */
+		sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		s->wal_pages = 0;
+	}
+	return LEDGER_OK;
+}
+
+void store_rollback(struct store *s)
+{
+	for (int i = 0; i < SQL_COUNT_; i++)
+		if (s->statements[i])
+			sqlite3_reset(raw(s->statements[i]));
+	if (store_in_transaction(s))
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+enum ledger_status read_txn_begin(struct read_txn *txn, struct store *s, struct ledger_error *err)
+{
+	txn->store = NULL;
+	if (store_in_transaction(s))
+		return LEDGER_OK;
+	TRY(store_begin_read(s, err));
+	txn->store = s;
+	return LEDGER_OK;
+}
+
+void read_txn_end(struct read_txn *txn)
+{
+	if (txn->store)
+		sqlite3_exec(txn->store->db, "COMMIT", NULL, NULL, NULL);
+	txn->store = NULL;
+}
+
+/* --- Statements ------------------------------------------------------------------------------ */
+
+static enum ledger_status prepare(struct store *s, enum sql which, unsigned flags,
+	struct stmt **out, struct ledger_error *err)
+{
+	sqlite3_stmt *st;
+	int code = sqlite3_prepare_v3(s->db, sql_text(which), -1, flags, &st, NULL);
+	if (code != SQLITE_OK && (code & 0xFF) == SQLITE_ERROR) {
+		fail(err, LEDGER_DAMAGED, "%s has another schema: %s", s->path,
+			sqlite3_errmsg(s->db));
+		return hint(err, "ledgerbox verify lists what is wrong");
+	}
+	if (code != SQLITE_OK)
+		return fail_code(s, code, err);
+	*out = (struct stmt *)(void *)st;
+	return LEDGER_OK;
+}
+
+enum ledger_status store_get(
+	struct store *s, enum sql which, struct stmt **out, struct ledger_error *err)
+{
+	if (!s->statements[which])
+		TRY(prepare(s, which, SQLITE_PREPARE_PERSISTENT, &s->statements[which], err));
+	*out = s->statements[which];
+	return LEDGER_OK;
+}
+
+enum ledger_status store_prepare(
+	struct store *s, enum sql which, struct stmt **out, struct ledger_error *err)
+{
+	return prepare(s, which, 0, out, err);
+}
+
+void stmt_reset(struct stmt **st)
+{
+	if (*st)
+		sqlite3_reset(raw(*st));
+}
+
+void stmt_done(struct stmt **st)
+{
+	sqlite3_finalize(raw(*st));
+	*st = NULL;
+}
+
+void bind_u64(struct stmt *st, int at, uint64_t value)
+{
+	sqlite3_bind_int64(raw(st), at, value > INT64_MAX ? INT64_MAX : (int64_t)value);
+}
+
+void bind_text(struct stmt *st, int at, struct slice text)
+{
+	if (text.ptr)
+		sqlite3_bind_text64(raw(st), at, text.ptr, text.len, SQLITE_STATIC, SQLITE_UTF8);
+	else
+		sqlite3_bind_null(raw(st), at);
+}
+
+void bind_blob(struct stmt *st, int at, const uint8_t *bytes, size_t n)
+{
+	sqlite3_bind_blob64(raw(st), at, bytes, n, SQLITE_STATIC);
+}
+
+enum ledger_status stmt_row(struct store *s, struct stmt *st, bool *row, struct ledger_error *err)
+{
+	int code = sqlite3_step(raw(st));
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return fail_code(s, code, err);
+	*row = code == SQLITE_ROW;
+	return LEDGER_OK;
+}
+
+enum ledger_status stmt_run(struct store *s, struct stmt *st, struct ledger_error *err)
+{
+	int code = sqlite3_step(raw(st));
+	while (code == SQLITE_ROW)
+		code = sqlite3_step(raw(st));
+	enum ledger_status status = code == SQLITE_DONE ? LEDGER_OK : fail_code(s, code, err);
+	sqlite3_reset(raw(st));
+	return status;
+}
+
+bool column_u64(struct stmt *st, int at, uint64_t *out)
+{
+	if (sqlite3_column_type(raw(st), at) != SQLITE_INTEGER)
+		return false;
+	int64_t value = sqlite3_column_int64(raw(st), at);
+	if (value < 0)
+		return false;
+	*out = (uint64_t)value;
+	return true;
+}
+
+struct slice column_text(struct stmt *st, int at)
+{
+	if (sqlite3_column_type(raw(st), at) != SQLITE_TEXT)
+		return (struct slice){ NULL, 0 };
+	const char *text = (const char *)sqlite3_column_text(raw(st), at);
+	return (struct slice){ text, (size_t)sqlite3_column_bytes(raw(st), at) };
+}
+
+struct slice column_blob(struct stmt *st, int at)
+{
+	if (sqlite3_column_type(raw(st), at) != SQLITE_BLOB)
+		return (struct slice){ NULL, 0 };
+	const char *bytes = sqlite3_column_blob(raw(st), at);
+	return (struct slice){ bytes ? bytes : "", (size_t)sqlite3_column_bytes(raw(st), at) };
+}
+
+bool column_is_null(struct stmt *st, int at)
+{
+	return sqlite3_column_type(raw(st), at) == SQLITE_NULL;
+}
+
+enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	bool row;
+	TRY(store_get(s, SQL_DATA_VERSION, &st, err));
+	TRY(stmt_row(s, st, &row, err));
+	return row && column_u64(st, 0, out)
+		       ? LEDGER_OK
+		       : fail(err, LEDGER_IO, "%s has no data_version", s->path);
+}
+
+/* --- Copy ------------------------------------------------------------------------------------ */
+
+static enum ledger_status copy_steps(struct store *s, sqlite3 *to,
+	void (*progress)(uint64_t, uint64_t, void *), void *context, struct ledger_error *err)
+{
+	sqlite3_backup *backup = sqlite3_backup_init(to, "main", s->db, "main");
+	if (!backup)
+		return fail(err, LEDGER_IO, "cannot begin the copy: %s", sqlite3_errmsg(to));
+	uint64_t end = time_monotonic() + s->timeout;
+	int code;
+	do {
+		code = sqlite3_backup_step(backup, 1000);
+		uint64_t total = (uint64_t)sqlite3_backup_pagecount(backup);
+		if (progress)
+			progress(
+				total - (uint64_t)sqlite3_backup_remaining(backup), total, context);
+		if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
+			wait_for_lock(s, 5);
+		else
+			end = time_monotonic() + s->timeout;
+	} while (code == SQLITE_OK ||
+		 ((code == SQLITE_BUSY || code == SQLITE_LOCKED) && time_monotonic() < end));
+	int done = sqlite3_backup_finish(backup);
+	if (code == SQLITE_DONE && done == SQLITE_OK)
+		return LEDGER_OK;
+	enum ledger_status status = status_of_code(code == SQLITE_DONE ? done : code);
+	return fail(err, status ? status : LEDGER_IO, "cannot copy %s: %s", s->path,
+		sqlite3_errstr(code == SQLITE_DONE ? done : code));
+}
+
+enum ledger_status store_copy(struct store *s, const char *path,
+	void (*progress)(uint64_t done, uint64_t total, void *context), void *context,
+	struct ledger_error *err)
+{
+	sqlite3 *to = NULL;
+	int code = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	enum ledger_status status;
+	if (code != SQLITE_OK)
+		status = fail(err, LEDGER_IO, "cannot open %s: %s", path, sqlite3_errstr(code));
+	else
+		/* Inside one read transaction the copy is one moment, however many write meanwhile. */
+		status = copy_steps(s, to, progress, context, err);
+	sqlite3_close(to);
+	return status;
+}

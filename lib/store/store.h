@@ -1,0 +1,95 @@
+/*
+ * The door to SQLite: opening a file safely, statements by name, transactions, and its error codes
+ * as ours. Nothing outside store.c sees sqlite3.h.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "../base/error.h"
+#include "../base/slice.h"
+#include "sql.h"
+
+struct store;
+struct stmt;
+
+enum store_mode {
+	STORE_READ,
+	STORE_WRITE,
+	STORE_CREATE /* the file is there and empty */
+};
+
+/* Opens a ledger file: application_id and user_version are checked (LEDGER_NOT_LEDGER), settings made
+ * and read back. `timeout` in µs bounds every wait for a lock. */
+enum ledger_status store_open(struct store **out, const char *path, enum store_mode mode,
+	uint64_t timeout, struct ledger_error *err);
+
+/* An empty database in memory: a model to compare with. */
+enum ledger_status store_open_memory(struct store **out, struct ledger_error *err);
+
+void store_close(struct store *s);
+
+const char *store_path(const struct store *s);
+
+/* The file could only be read as it lies there: no -wal is looked at, nobody else may write it. */
+bool store_is_immutable(const struct store *s);
+
+/* Transactions. A second begin is our own mistake. Rollback without one does nothing. */
+enum ledger_status store_begin_read(struct store *s, struct ledger_error *err);
+enum ledger_status store_begin_write(struct store *s, struct ledger_error *err);
+enum ledger_status store_commit(struct store *s, struct ledger_error *err);
+void store_rollback(struct store *s);
+bool store_in_transaction(const struct store *s);
+
+/* A read transaction that ends with the scope; does nothing inside another. */
+struct read_txn {
+	struct store *store; /* NULL: not ours to end */
+};
+#define CLEANUP_READ_TXN __attribute__((cleanup(read_txn_end)))
+enum ledger_status read_txn_begin(struct read_txn *txn, struct store *s, struct ledger_error *err);
+void read_txn_end(struct read_txn *txn);
+
+/* Statements. A borrowed one is reset by the scope; bindings stay until bound again. */
+#define CLEANUP_STMT __attribute__((cleanup(stmt_reset)))
+enum ledger_status store_get(
+	struct store *s, enum sql which, struct stmt **out, struct ledger_error *err);
+void stmt_reset(struct stmt **st);
+
+/* A second copy of a statement, for reading in several places at once. */
+#define CLEANUP_OWN_STMT __attribute__((cleanup(stmt_done)))
+enum ledger_status store_prepare(
+	struct store *s, enum sql which, struct stmt **out, struct ledger_error *err);
+void stmt_done(struct stmt **st);
+
+/* Bind by number from 1. Bytes are borrowed until the statement is reset. An absent slice is NULL. */
+void bind_u64(struct stmt *st, int at, uint64_t value);
+void bind_text(struct stmt *st, int at, struct slice text);
+void bind_blob(struct stmt *st, int at, const uint8_t *bytes, size_t n);
+
+/* Steps: *row tells whether there is a row. */
+enum ledger_status stmt_row(struct store *s, struct stmt *st, bool *row, struct ledger_error *err);
+
+/* Steps a statement to its end, resets it. */
+enum ledger_status stmt_run(struct store *s, struct stmt *st, struct ledger_error *err);
+
+/* Columns from 0, valid until the next step. A value of another type is not converted:
+ * column_u64 gives false for a non-integer or negative, the others an absent slice. */
+bool column_u64(struct stmt *st, int at, uint64_t *out);
+struct slice column_text(struct stmt *st, int at);
+struct slice column_blob(struct stmt *st, int at);
+bool column_is_null(struct stmt *st, int at);
+
+/* Runs a script (schema.sql). */
+enum ledger_status store_run_script(struct store *s, const char *script, struct ledger_error *err);
+
+/* A number that changes when another connection has committed. */
+enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err);
+
+/* Copies the whole database into a new file at `path`, a bounded step at a time. */
+enum ledger_status store_copy(struct store *s, const char *path,
+	void (*progress)(uint64_t done, uint64_t total, void *context), void *context,
+	struct ledger_error *err);
+
+/* Bytes of memory for pages this connection may use. */
+void store_limit_cache(struct store *s, size_t bytes);
+
+#endif

@@ -1,0 +1,350 @@
+/* Recomputing the rows of one piece. */
+#include "verify.h"
+
+#include <stdlib.h>
+
+#include "../base/banned.h"
+
+#define PROGRESS_EVERY 256
+
+struct pass {
+	struct verification *v;
+	struct ledger *ledger;
+	struct piece *piece;
+	uint64_t position;	     /* expected next */
+	uint64_t min_time, max_time; /* since the last mark */
+	bool whole_mark;	     /* all rows since the last mark were read */
+};
+
+void piece_done(struct piece *piece)
+{
+	free(piece->edges);
+	piece->edges = NULL;
+	piece->n_edges = 0;
+}
+
+static struct edge *find_edge(struct piece *piece, uint64_t chain)
+{
+	if (chain >= piece->n_edges) {
+		size_t n = (size_t)chain + 16;
+		struct edge *grown = realloc(piece->edges, n * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		memset(grown + piece->n_edges, 0, (n - piece->n_edges) * sizeof(*grown));
+		piece->edges = grown;
+		piece->n_edges = n;
+	}
+	return &piece->edges[chain];
+}
+
+/* --- One event ------------------------------------------------------------------------------- */
+
+/* What the hash cannot tell apart, or the format forbids. */
+static const char *malformed_field(const struct event *e)
+{
+	struct slice type, key;
+	if (e->stream.ptr &&
+		(!slice_cut(e->stream, '/', &type, &key) || !type.len || !key.len || !e->version))
+		return "stream";
+	if (!e->stream.ptr && e->version)
+		return "version";
+	if (e->tags.ptr && !e->tags.len)
+		return "tags";
+	if (e->metadata.ptr && !e->metadata.len)
+		return "metadata";
+	if (e->clock > TIME_MAX)
+		return "clock";
+	if (e->time > TIME_MAX)
+		return "time";
+	if (e->schema < 1)
+		return "schema";
+	return e->sequence < 1 ? "sequence" : NULL;
+}
+
+static void check_mac(struct pass *p, const struct event *e)
+{
+	uint8_t mac[EVENT_HASH_SIZE];
+	if (!p->v->check_macs)
+		return;
+	const struct chain_key *key = handle_find_key(p->ledger, e->key);
+	if (!key) {
+		p->piece->unverified++;
+		report_unverified(p->v, "KEY_UNKNOWN", e, "key %.*s is not among the keys here",
+			SLICE_ARG(e->key));
+		return;
+	}
+	chain_mac(key, e->hash, mac);
+	p->piece->macs++;
+	if (!chain_same(mac, e->mac, EVENT_HASH_SIZE))
+		report_problem(p->v, "MAC_BAD", e, e->position, "the MAC is not that of key %.*s",
+			SLICE_ARG(e->key));
+}
+
+static void check_hash(struct pass *p, const struct event *e)
+{
+	uint8_t body[EVENT_HASH_SIZE], hash[EVENT_HASH_SIZE];
+	chain_body(e, body);
+	chain_hash(e, body, hash);
+	if (!chain_same(hash, e->hash, EVENT_HASH_SIZE))
+		report_problem(p->v, "HASH_MISMATCH", e, e->position,
+			"the recorded hash is not that of the content");
+	check_mac(p, e);
+}
+
+static void check_genesis(struct pass *p, const struct event *e)
+{
+	uint8_t genesis[EVENT_HASH_SIZE];
+	chain_genesis(e->origin, e->epoch, e->domain, genesis);
+	if (!chain_same(genesis, e->prev, EVENT_HASH_SIZE))
+		report_problem(p->v, "LINK_BROKEN", e, e->position,
+			"the first event does not link to the chain's beginning");
+}
+
+/* Against the event before it in the chain, if this pass has seen it. */
+static void check_link(struct pass *p, const struct event *e, struct edge *edge)
+{
+	if (e->sequence == 1)
+		check_genesis(p, e);
+	if (!edge->seen) {
+		edge->first_position = e->position;
+		edge->first_sequence = e->sequence;
+		edge->first_clock = e->clock;
+		memcpy(edge->first_prev, e->prev, EVENT_HASH_SIZE);
+		edge->seen = true;
+	} else if (e->sequence != edge->last_sequence + 1) {
+		report_problem(p->v, "SEQUENCE_GAP", e, e->position,
+			"sequence %" PRIu64 " follows %" PRIu64, e->sequence, edge->last_sequence);
+	} else if (!chain_same(e->prev, edge->last_hash, EVENT_HASH_SIZE)) {
+		report_problem(p->v, "LINK_BROKEN", e, e->position,
+			"prev is not the hash of sequence %" PRIu64, edge->last_sequence);
+	} else if (e->clock <= edge->last_clock) {
+		report_problem(p->v, "CLOCK_BACKWARDS", e, e->position,
+			"the clock does not grow along the chain");
+	}
+	edge->last_sequence = e->sequence;
+	edge->last_clock = e->clock;
+	memcpy(edge->last_hash, e->hash, EVENT_HASH_SIZE);
+}
+
+/* In a part of the ledger: no earlier event of this chain and stream has this version or a higher one. */
+static enum ledger_status check_version(struct pass *p, const struct event *e, uint64_t chain,
+	uint64_t domain, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	bool row;
+	if (p->v->whole || !e->stream.ptr)
+		return LEDGER_OK;
+	TRY(store_get(p->ledger->store, SQL_VERIFY_VERSION, &st, err));
+	bind_text(st, 1, e->stream);
+	bind_u64(st, 2, domain);
+	bind_u64(st, 3, e->version);
+	bind_u64(st, 4, chain);
+	bind_u64(st, 5, e->sequence);
+	TRY(stmt_row(p->ledger->store, st, &row, err));
+	if (row)
+		report_problem(p->v, "VERSION_BACKWARDS", e, e->position,
+			"version %" PRIu64 " of stream %.*s does not grow along the chain",
+			e->version, SLICE_ARG(e->stream));
+	return LEDGER_OK;
+}
+
+static enum ledger_status check_event(struct pass *p, const struct event *e, uint64_t chain,
+	uint64_t domain, struct ledger_error *err)
+{
+	const struct chain_row *row = names_chain(p->ledger, chain);
+	const char *field = malformed_field(e);
+	struct edge *edge = find_edge(p->piece, chain);
+	if (!edge)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	if (field)
+		report_problem(
+			p->v, "ROW_MALFORMED", e, e->position, "%s is outside the format", field);
+	if (row && row->domain != domain)
+		report_problem(p->v, "DOMAIN_MISMATCH", e, e->position,
+			"the row's domain is not that of its chain");
+	check_hash(p, e);
+	check_link(p, e, edge);
+	p->piece->events++;
+	if (e->clock > p->piece->max_clock)
+		p->piece->max_clock = e->clock;
+	return check_version(p, e, chain, domain, err);
+}
+
+/* --- Rows ------------------------------------------------------------------------------------ */
+
+static enum ledger_status check_row(
+	struct pass *p, struct stmt *st, struct event *e, bool *readable, struct ledger_error *err)
+{
+	const char *what;
+	uint64_t chain, domain;
+	*e = (struct event){ .position = 0 };
+	enum row_state state = row_event(p->ledger, st, e, &chain, &domain, &what);
+	*readable = state == ROW_GOOD;
+	if (state == ROW_GOOD && !row_has_no_body(st))
+		report_problem(
+			p->v, "ROW_MALFORMED", e, e->position, "a body stands beside a payload");
+	if (state == ROW_ERASED) {
+		p->piece->unverified++;
+		report_unverified(p->v, "FORMAT_UNKNOWN", e,
+			"the content was erased, which this version cannot verify");
+	} else if (state == ROW_UNKNOWN_CHAIN) {
+		report_problem(p->v, "CHAIN_UNKNOWN", NULL, e->position,
+			"the row's %s is not in its table", what);
+	} else if (state == ROW_MALFORMED) {
+		report_problem(p->v, "ROW_MALFORMED", NULL, e->position,
+			"column %s has the wrong type or size", what);
+	} else {
+		return check_event(p, e, chain, domain, err);
+	}
+	return LEDGER_OK;
+}
+
+static void count_progress(struct pass *p, uint64_t n)
+{
+	if (n % PROGRESS_EVERY == 0)
+		atomic_fetch_add_explicit(&p->v->done, PROGRESS_EVERY, memory_order_relaxed);
+}
+
+/* Compares the link and the span of time at a mark. */
+static enum ledger_status check_mark(struct pass *p, uint64_t position, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t min_time, max_time;
+	bool row;
+	TRY(store_get(p->ledger->store, SQL_MARK, &st, err));
+	bind_u64(st, 1, position);
+	TRY(stmt_row(p->ledger->store, st, &row, err));
+	struct slice link = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
+	bool good = link.len == EVENT_HASH_SIZE && column_u64(st, 1, &min_time) &&
+		    column_u64(st, 2, &max_time);
+	if (good && p->piece->has_link)
+		good = memcmp(link.ptr, p->piece->link, EVENT_HASH_SIZE) == 0;
+	if (good && p->whole_mark)
+		good = min_time == p->min_time && max_time == p->max_time;
+	if (!good)
+		report_problem(p->v, "MARK_MISMATCH", NULL, position,
+			"the mark is missing or not that of the events before it");
+	p->whole_mark = true;
+	p->min_time = UINT64_MAX;
+	p->max_time = 0;
+	return LEDGER_OK;
+}
+
+static enum ledger_status step_link(struct pass *p, const struct event *e, struct ledger_error *err)
+{
+	if (e->time < p->min_time)
+		p->min_time = e->time;
+	if (e->time > p->max_time)
+		p->max_time = e->time;
+	chain_link(p->piece->link, e->hash);
+	return e->position % FORMAT_MARK_EVERY == 0 ? check_mark(p, e->position, err) : LEDGER_OK;
+}
+
+static void check_position(struct pass *p, uint64_t position)
+{
+	if (position != p->position)
+		report_problem(p->v, "POSITION_GAP", NULL, p->position,
+			"position %" PRIu64 " is followed by %" PRIu64, p->position - 1, position);
+	p->position = position + 1;
+}
+
+static enum ledger_status load_link(struct pass *p, uint64_t before, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	bool row;
+	struct piece *piece = p->piece;
+	memset(piece->link, 0, EVENT_HASH_SIZE);
+	piece->has_link = before == 0;
+	if (before) {
+		TRY(store_get(p->ledger->store, SQL_MARK, &st, err));
+		bind_u64(st, 1, before);
+		TRY(stmt_row(p->ledger->store, st, &row, err));
+		struct slice link = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
+		piece->has_link = link.len == EVENT_HASH_SIZE;
+		if (piece->has_link)
+			memcpy(piece->link, link.ptr, EVENT_HASH_SIZE);
+		else
+			report_problem(p->v, "MARK_MISMATCH", NULL, before,
+				"the mark is missing or malformed");
+	}
+	memcpy(piece->link_before, piece->link, EVENT_HASH_SIZE);
+	return LEDGER_OK;
+}
+
+/* Rows between the mark before the piece and its first one only carry the link on. */
+static enum ledger_status one_row(struct pass *p, struct stmt *st, struct ledger_error *err)
+{
+	struct event e;
+	uint64_t position = 0;
+	bool readable;
+	column_u64(st, 0, &position);
+	check_position(p, position);
+	if (position < p->piece->from) {
+		const char *what;
+		uint64_t chain, domain;
+		e = (struct event){ .position = 0 };
+		readable = row_event(p->ledger, st, &e, &chain, &domain, &what) == ROW_GOOD;
+	} else {
+		TRY(check_row(p, st, &e, &readable, err));
+	}
+	if (readable)
+		return step_link(p, &e, err);
+	p->whole_mark = false;
+	return LEDGER_OK;
+}
+
+static enum ledger_status read_rows(struct pass *p, struct stmt *st, struct ledger_error *err)
+{
+	for (uint64_t n = 1; !atomic_load_explicit(&p->v->stop, memory_order_relaxed); n++) {
+		bool row;
+		TRY(stmt_row(p->ledger->store, st, &row, err));
+		if (!row)
+			return LEDGER_OK;
+		TRY(one_row(p, st, err));
+		count_progress(p, n);
+	}
+	return fail(err, LEDGER_UNKNOWN, "stopped");
+}
+
+enum ledger_status verify_piece(
+	struct verification *v, struct ledger *l, struct piece *piece, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t before = (piece->from - 1) / FORMAT_MARK_EVERY * FORMAT_MARK_EVERY;
+	struct pass p = { .v = v,
+		.ledger = l,
+		.piece = piece,
+		.position = before + 1,
+		.min_time = UINT64_MAX,
+		.whole_mark = true };
+	TRY(load_link(&p, before, err));
+	TRY(store_get(l->store, SQL_VERIFY_ROWS, &st, err));
+	bind_u64(st, 1, before + 1);
+	bind_u64(st, 2, piece->to);
+	TRY(read_rows(&p, st, err));
+	if (p.position != piece->to + 1)
+		report_problem(v, "POSITION_GAP", NULL, p.position,
+			"positions %" PRIu64 " to %" PRIu64 " are missing", p.position, piece->to);
+	piece->done = true;
+	return LEDGER_OK;
+}
+
+enum ledger_status verify_one_chain(struct verification *v, struct ledger *l, uint64_t chain,
+	struct piece *piece, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	struct pass p = { .v = v, .ledger = l, .piece = piece };
+	TRY(store_get(l->store, SQL_VERIFY_CHAIN, &st, err));
+	bind_u64(st, 1, chain);
+	bind_u64(st, 2, v->from);
+	bind_u64(st, 3, v->to);
+	for (uint64_t n = 1;; n++) {
+		struct event e;
+		bool row, readable;
+		TRY(stmt_row(l->store, st, &row, err));
+		if (!row)
+			return LEDGER_OK;
+		TRY(check_row(&p, st, &e, &readable, err));
+		count_progress(&p, n);
+	}
+}
