@@ -44,15 +44,36 @@ extern const struct command *const commands[];
 /* The command of that name, or NULL. */
 const struct command *command_find(const char *name);
 
-/* Options that every command takes (config, database, key-file, format …). */
+/* The name nearest in spelling, NULL without one near. */
+const char *command_nearest(const char *name);
+
+/* Options that every command takes (config, database, key-file, format …), and what they set beside
+ * `flags` and `output`. */
 extern const struct opt common_opts[];
+
+struct common {
+	bool help;
+	const char *format; /* as typed; NULL: not given */
+};
+extern struct common common;
+
+/* What --format takes for this command; NULL at the end. */
+const char *const *command_formats(const struct command *command);
+
+/* Opens the ledger that `settings` name. One at a time. */
+enum ledger_status command_open_ledger(enum ledger_mode mode, struct ledger **out, struct ledger_error *err);
+
+/* Options of the program itself, before the command's name; the common ones are taken there too. */
+extern const struct opt program_opts[];
+extern bool version_asked;
 
 /* help.c: what `--help` prints. */
 void help_program(void);
 void help_command(const struct command *command);
 
 /* complete.c: answers `ledgerbox __complete -- WORD…` (the last word is the one being typed) with
- * lines `candidate<TAB>summary`; a line ":file" or ":folder" asks the shell for file names. */
+ * lines `candidate<TAB>summary`; a line ":file" or ":folder" asks the shell for file names. Always 0:
+ * a shell has no use for the reason why there is nothing to offer. */
 int complete_words(int argc, char **argv);
 
 #endif

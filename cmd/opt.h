@@ -27,7 +27,8 @@ enum complete {
 	COMPLETE_TYPE,
 	COMPLETE_STREAM,
 	COMPLETE_TAG,
-	COMPLETE_CURSOR
+	COMPLETE_CURSOR,
+	COMPLETE_COMMAND /* names of commands */
 };
 
 /* A list of values, one per use of a repeatable option; commas do not split. */
@@ -62,7 +63,7 @@ struct opt {
  * Parses argv[0..argc-1] (options and operands, without the command's name) by one or two tables
  * (`common` may be NULL). Operands are moved to the front of argv, *operands is their number; with
  * `stop_at_operand` parsing ends at the first one and argv keeps its order from there.
- * LEDGER_USAGE names the option: unknown, given twice (unless a list), without its value, with one it
+ * LEDGER_USAGE names the option: unknown, given twice (unless a flag or a list), without its value, with one it
  * does not take, with a bad value. An unknown long option near to a known one hints at that.
  */
 enum ledger_status opt_parse(const struct opt *table, const struct opt *common, int argc, char **argv,
@@ -70,5 +71,22 @@ enum ledger_status opt_parse(const struct opt *table, const struct opt *common, 
 
 /* Frees what lists grew to. */
 void opt_done(const struct opt *table);
+
+/* The row of a long name or a letter in either table (`common` may be NULL); NULL without one. */
+const struct opt *opt_find(const struct opt *table, const struct opt *common, struct slice name);
+const struct opt *opt_find_letter(const struct opt *table, const struct opt *common, char letter);
+
+/* How many single edits (a letter more, less, another, or two swapped) make `typed` into `word`; up to
+ * 2 is worth a hint. SPELLING_FAR when either is longer than 32 bytes. */
+#define SPELLING_NEAR 2
+#define SPELLING_FAR  99
+unsigned spelling_distance(struct slice typed, struct slice word);
+
+/*
+ * Is `word` probably what was meant, and nearer than any before? *best starts as SPELLING_FAR and is
+ * lowered. A word that begins with what was typed is near; one edit in three letters is too, up to
+ * SPELLING_NEAR.
+ */
+bool spelling_is_nearer(struct slice typed, struct slice word, unsigned *best);
 
 #endif

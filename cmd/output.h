@@ -23,10 +23,18 @@ struct output {
 	bool colour;      /* stdout is a terminal, NO_COLOR is not set, TERM is not dumb */
 	bool progress;    /* stderr is a terminal and not quiet */
 	unsigned columns; /* of the terminal; 80 where unknown */
+	const char *command; /* its name, for messages; NULL: the program itself */
 };
 
 /* Set by main before a command runs. */
 extern struct output output;
+
+/* Where -o says that stdout's bytes go; NULL or "-": to stdout. Bound by the row of a command that has
+ * that option; main begins and commits the file. */
+extern const char *output_path;
+
+/* From here on out goes to stderr: for help that nobody asked for. */
+void out_to_stderr(void);
 
 /* Adds bytes to stdout's buffer. With `output.terminal` what came from outside goes through out_safe. */
 void out_slice(struct slice s);
@@ -48,8 +56,13 @@ void out_style(const char *sgr);
  * quietly; LEDGER_IO or LEDGER_NO_SPACE for the rest. Once failed it stays so. */
 enum ledger_status out_flush(struct ledger_error *err);
 
+/* Has a write failed, so that going on is of no use? Cheap: ask once per line, then leave with what
+ * out_flush returns. */
+bool out_failed(void);
+
 /* From here on out goes to a file beside `path`; out_file_commit syncs it and renames it into place,
- * so that a reader sees the old or the new one, whole. Without commit nothing is left behind. */
+ * so that a reader sees the old or the new one, whole. Without commit nothing is left behind. What is
+ * not a regular file (/dev/null, a pipe) is written as it stands. */
 enum ledger_status out_file_begin(const char *path, struct ledger_error *err);
 enum ledger_status out_file_commit(struct ledger_error *err);
 void out_file_abort(void);
@@ -62,7 +75,8 @@ void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void progress_draw(const char *what, uint64_t done, uint64_t total);
 void progress_clear(void);
 
-/* The one error of a run, on stderr: text and hint, or with --format json one object. */
-void print_error(const struct ledger_error *err);
+/* The one error of a run, on stderr: text and hint, or with --format json one object. (cmocka has a
+ * print_error of its own.) */
+void show_error(const struct ledger_error *err);
 
 #endif

@@ -29,11 +29,12 @@ struct stream_type_settings {
 
 struct settings {
 	const char *config;    /* the file that was read; NULL: none */
-	const char *node;      /* NULL: as the ledger says */
+	const char *node;      /* NULL: as the ledger says. The config's own name does not apply to a database
+	                        * that is not the config's, unless --config says so */
 	const char *database;  /* "ledger.db" by default */
 	const char *group;
-	const char *state_dir;
-	const char *sign_key;  /* "ledger.key" by default */
+	const char *state_dir; /* settings_default_state_dir() by default; NULL: none */
+	const char *sign_key;  /* "ledger.key" by default; NULL with sign_key_hex */
 	const char *sign_key_hex; /* from LEDGER_HMAC_KEY; NULL: none */
 	const char **verify_keys;
 	size_t n_verify_keys;
@@ -47,22 +48,27 @@ struct settings {
 extern struct settings settings;
 
 /* What the flags said; NULL or not given: nothing. Bound to rows of common_opts. */
+#define SETTINGS_NOT_GIVEN UINT64_MAX
 struct settings_flags {
 	const char *config;
 	const char *database;
 	const char *key_file;
 	const char *state_dir;
 	const char *node;
-	uint64_t timeout;
+	uint64_t timeout; /* µs; SETTINGS_NOT_GIVEN: not given */
 };
 extern struct settings_flags flags;
 
-/* Reads all sources into `settings`. LEDGER_USAGE: "ledger.yaml:12:3: unknown key 'databse' in …". */
+/* Reads all sources into `settings`. LEDGER_USAGE: "ledger.yaml:12:3: unknown key 'databse' in …"; a
+ * config that may not be read is LEDGER_REFUSED. A key in the environment is warned about. */
 enum ledger_status settings_read(struct ledger_error *err);
+
+/* Forgets everything; may be called twice, or without settings_read. */
 void settings_done(void);
 
-/* Calls `fn` for every setting: its dotted key, its value as text (passwords in URLs hidden), and where
- * it came from ("default", "ledger.yaml:3", "environment LEDGER_DB_PATH", "--database"). */
+/* Calls `fn` for every setting: its dotted key, its value as text (NULL: none; passwords in URLs
+ * hidden), and where it came from ("default", "ledger.yaml:3", "environment LEDGER_DB_PATH",
+ * "--database"). The texts are valid for that call. */
 void settings_each(void (*fn)(const char *key, const char *value, const char *source, void *context), void *context);
 
 /* The state folder where none is configured: $XDG_STATE_HOME/ledgerbox, for root /var/lib/ledgerbox, else

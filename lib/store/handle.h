@@ -82,6 +82,7 @@ struct ledger {
 	uint64_t head_epoch;
 	int watch_fd; /* -1: not open */
 	uint64_t data_version;
+	uint64_t wal_written; /* when inotify told of it, since the last commit seen; 0: not */
 	uint8_t random[1024]; /* unused random bytes */
 	size_t random_left;
 	char warning[256];

@@ -18,6 +18,10 @@
  * and at SQLite's 1000 pages they halve the rate of a bulk append. */
 #define CHECKPOINT_PAGES 8000
 
+/* Pages that a writer keeps in memory. Events of many streams touch pages all over the indexes; SQLite's
+ * 2 MiB would read most of them anew for each batch. */
+#define WRITER_CACHE (32u << 20)
+
 /* On close a longer -wal than this is folded: the next process to open reads all of it first. */
 #define CLOSE_PAGES 250
 
@@ -189,6 +193,13 @@ static enum ledger_status open_db(
 	return LEDGER_OK;
 }
 
+void store_limit_cache(struct store *s, size_t bytes)
+{
+	char pragma[64];
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%zu", bytes / 1024);
+	sqlite3_exec(s->db, pragma, NULL, NULL, NULL);
+}
+
 static enum ledger_status check_setting(
 	struct store *s, const char *pragma, int64_t want, struct ledger_error *err)
 {
@@ -213,6 +224,7 @@ static enum ledger_status set_up_writer(struct store *s, struct ledger_error *er
 	TRY(check_setting(s, "PRAGMA synchronous", 2, err));
 	TRY(check_setting(s, "PRAGMA recursive_triggers", 1, err));
 	sqlite3_wal_hook(s->db, count_wal_pages, s);
+	store_limit_cache(s, WRITER_CACHE);
 	return LEDGER_OK;
 }
 
@@ -296,7 +308,7 @@ static enum ledger_status open_file(struct store *s, enum store_mode mode, struc
 						   "one with --database")
 				       : err->status;
 	}
-	struct stat st;
+	struct stat st = { 0 };
 	if (stat(s->path, &st) == 0 && !S_ISREG(st.st_mode))
 		return fail(
 			err, LEDGER_NOT_LEDGER, "%s is not a ledger: not a regular file", s->path);
@@ -322,7 +334,7 @@ static enum ledger_status new_store(struct store **out, const char *path, struct
 
 enum ledger_status store_open_memory(struct store **out, struct ledger_error *err)
 {
-	struct store *s;
+	struct store *s = NULL;
 	TRY(new_store(&s, ":memory:", err));
 	int code = sqlite3_open_v2(
 		":memory:", &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -338,7 +350,7 @@ enum ledger_status store_open_memory(struct store **out, struct ledger_error *er
 enum ledger_status store_open(struct store **out, const char *path, enum store_mode mode,
 	uint64_t timeout, struct ledger_error *err)
 {
-	struct store *s;
+	struct store *s = NULL;
 	TRY(new_store(&s, path, err));
 	s->timeout = timeout;
 	s->writes = mode != STORE_READ;
@@ -374,13 +386,6 @@ const char *store_path(const struct store *s)
 bool store_is_immutable(const struct store *s)
 {
 	return s->immutable;
-}
-
-void store_limit_cache(struct store *s, size_t bytes)
-{
-	char pragma[64];
-	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%zu", bytes / 1024);
-	sqlite3_exec(s->db, pragma, NULL, NULL, NULL);
 }
 
 /* --- Transactions ---------------------------------------------------------------------------- */
@@ -419,6 +424,12 @@ enum ledger_status store_commit(struct store *s, struct ledger_error *err)
 		s->wal_pages = 0;
 	}
 	return LEDGER_OK;
+}
+
+enum ledger_status store_fold(struct store *s, struct ledger_error *err)
+{
+	int code = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	return code == SQLITE_OK ? LEDGER_OK : fail_code(s, code, err);
 }
 
 void store_rollback(struct store *s)

@@ -38,6 +38,10 @@ enum ledger_status store_begin_read(struct store *s, struct ledger_error *err);
 enum ledger_status store_begin_write(struct store *s, struct ledger_error *err);
 enum ledger_status store_commit(struct store *s, struct ledger_error *err);
 void store_rollback(struct store *s);
+
+/* Folds the -wal into the file and empties it. */
+enum ledger_status store_fold(struct store *s, struct ledger_error *err);
+
 bool store_in_transaction(const struct store *s);
 
 /* A read transaction that ends with the scope; does nothing inside another. */

@@ -15,6 +15,11 @@
 
 #define POLL_INTERVAL_MS 100
 
+/* The -wal is written, synced, and only then is the commit seen (in shared memory, of which inotify
+ * does not tell): for so long after a write we look again, at first after 1 ms, then ever more rarely. */
+#define SETTLE_MS     2000
+#define SETTLE_MAX_MS 20
+
 /* True when the -wal is watched. */
 static bool open_watch(struct ledger *l)
 {
@@ -57,15 +62,22 @@ static enum ledger_status has_changed(struct ledger *l, bool *changed, struct le
 	uint64_t version;
 	TRY(store_data_version(l->store, &version, err));
 	*changed = version != l->data_version;
+	if (*changed)
+		l->wal_written = 0;
 	l->data_version = version;
 	return LEDGER_OK;
 }
 
-static int milliseconds(uint64_t us, bool watching)
+/* How long to sleep at most; `written` µs ago the -wal was written, UINT64_MAX: no commit is under way. */
+static int milliseconds(uint64_t us, bool watching, uint64_t written)
 {
-	uint64_t ms = (us + 999) / 1000;
-	if (!watching && ms > POLL_INTERVAL_MS)
-		ms = POLL_INTERVAL_MS;
+	uint64_t ms = (us + 999) / 1000, most = UINT64_MAX;
+	if (!watching)
+		most = POLL_INTERVAL_MS;
+	else if (written < SETTLE_MS * 1000)
+		most = 1 + written / 4000 < SETTLE_MAX_MS ? 1 + written / 4000 : SETTLE_MAX_MS;
+	if (ms > most)
+		ms = most;
 	return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
@@ -81,11 +93,13 @@ enum ledger_status ledger_watch(
 		if (*changed || now >= end)
 			return LEDGER_OK;
 		struct pollfd fds[2] = { { fd, POLLIN, 0 }, { l->watch_fd, POLLIN, 0 } };
-		int n = poll(fds, 2, milliseconds(end - now, watching));
+		int n = poll(fds, 2, milliseconds(end - now, watching, l->wal_written ? now - l->wal_written : UINT64_MAX));
 		if (n < 0 && errno != EINTR)
 			return fail_errno(err, "cannot wait for events");
-		if (l->watch_fd >= 0 && fds[1].revents)
+		if (l->watch_fd >= 0 && fds[1].revents) {
 			drain_watch(l);
+			l->wal_written = time_monotonic();
+		}
 		if (n < 0 || fds[0].revents)
 			return has_changed(l, changed, err);
 	}

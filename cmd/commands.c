@@ -1,0 +1,102 @@
+/* The commands there are, and the options that all of them take. */
+#include "command.h"
+#include "output.h"
+#include "settings.h"
+
+#include "../lib/base/banned.h"
+
+extern const struct command cmd_init;
+extern const struct command cmd_append;
+extern const struct command cmd_tail;
+extern const struct command cmd_show;
+extern const struct command cmd_verify;
+extern const struct command cmd_status;
+extern const struct command cmd_cursor;
+extern const struct command cmd_recover;
+extern const struct command cmd_backup;
+extern const struct command cmd_config;
+extern const struct command cmd_install_links;
+extern const struct command cmd_help;
+
+const struct command *const commands[] = {
+	&cmd_init,
+	&cmd_append,
+	&cmd_tail,
+	&cmd_show,
+	&cmd_verify,
+	&cmd_status,
+	&cmd_cursor,
+	&cmd_recover,
+	&cmd_backup,
+	&cmd_config,
+	&cmd_install_links,
+	&cmd_help,
+	NULL,
+};
+
+struct common common;
+bool version_asked;
+
+const struct opt common_opts[] = {
+	{ 0, "config", "read this config", "<file>", .str = &flags.config,
+		.complete = COMPLETE_FILE },
+	{ 0, "database", "the ledger's file", "<file>", .str = &flags.database,
+		.complete = COMPLETE_FILE },
+	{ 0, "key-file", "the key to sign and verify with", "<file>", .str = &flags.key_file,
+		.complete = COMPLETE_FILE },
+	{ 0, "state-dir", "where the head file and verify's state are kept", "<folder>",
+		.str = &flags.state_dir, .complete = COMPLETE_FOLDER },
+	{ 0, "timeout", "wait so long for a lock (5s)", "<duration>", .duration = &flags.timeout },
+	{ 0, "format", "how to print", "<format>", .str = &common.format },
+	{ 'q', "quiet", "print nothing when all is well", NULL, .flag = &output.quiet },
+	{ 'h', "help", "print this help", NULL, .flag = &common.help },
+	{ 0 },
+};
+
+const struct opt program_opts[] = {
+	{ 0, "version", "print the version", NULL, .flag = &version_asked },
+	{ 0 },
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *const *c = commands; *c; c++)
+		if (strcmp((*c)->name, name) == 0)
+			return *c;
+	return NULL;
+}
+
+const char *command_nearest(const char *name)
+{
+	const char *nearest = NULL;
+	unsigned best = SPELLING_FAR;
+	for (const struct command *const *c = commands; *c; c++)
+		if (spelling_is_nearer(slice_of(name), slice_of((*c)->name), &best))
+			nearest = (*c)->name;
+	return nearest;
+}
+
+const char *const *command_formats(const struct command *command)
+{
+	static const char *const usual[] = { "text", "json", NULL };
+	return command->formats ? command->formats : usual;
+}
+
+enum ledger_status command_open_ledger(
+	enum ledger_mode mode, struct ledger **out, struct ledger_error *err)
+{
+	static struct ledger_options options; /* has to live as long as the ledger */
+	options = (struct ledger_options){
+		.path = settings.database,
+		.mode = mode,
+		.node = settings.node,
+		.sign_key = settings.sign_key,
+		.sign_key_hex = settings.sign_key_hex,
+		.verify_keys = (const char *const *)settings.verify_keys,
+		.n_verify_keys = settings.n_verify_keys,
+		.state_dir = settings.state_dir,
+		.group = settings.group,
+		.timeout = settings.timeout,
+	};
+	return ledger_open(out, &options, err);
+}

@@ -1,0 +1,305 @@
+/* stdout, or the file that stands in for it: one buffer, written in full, the first failure kept. */
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/base/banned.h"
+
+struct output output = { .columns = 80 };
+const char *output_path;
+
+static char buffer[64 << 10];
+static size_t used;
+static int out_fd = STDOUT_FILENO;
+static int failure; /* errno of the first write that failed; 0: none */
+
+/* The file of -o; path is NULL where there is none. */
+static struct {
+	char *path;    /* what is replaced, links followed */
+	char *partial; /* what is written until then; NULL: `path` is written as it stands */
+} file;
+
+/* --- Bytes ----------------------------------------------------------------------------------- */
+
+static void write_all(const char *bytes, size_t n)
+{
+	while (n && !failure) {
+		ssize_t done = write(out_fd, bytes, n);
+		if (done >= 0) {
+			bytes += done;
+			n -= (size_t)done;
+		} else if (errno == EAGAIN)
+			poll(&(struct pollfd){ .fd = out_fd, .events = POLLOUT }, 1, -1);
+		else if (errno != EINTR)
+			failure = errno;
+	}
+}
+
+static void empty_buffer(void)
+{
+	write_all(buffer, used);
+	used = 0;
+}
+
+void out_slice(struct slice s)
+{
+	while (s.len > sizeof(buffer) - used) {
+		size_t room = sizeof(buffer) - used;
+		memcpy(buffer + used, s.ptr, room);
+		used += room;
+		s = slice_from(s, room);
+		empty_buffer();
+	}
+	if (s.len)
+		memcpy(buffer + used, s.ptr, s.len);
+	used += s.len;
+}
+
+void out_text(const char *text)
+{
+	out_slice(slice_of(text));
+}
+
+void outf(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (n >= 0 && (size_t)n < sizeof(line)) {
+		out_slice((struct slice){ line, (size_t)n });
+		return;
+	}
+	char *text = NULL;
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (n < 0)
+		failure = failure ? failure : ENOMEM;
+	else
+		out_slice((struct slice){ text, (size_t)n });
+	if (n >= 0)
+		free(text);
+}
+
+static void out_escaped(struct slice s, bool keep_newlines)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	if (!output.terminal) {
+		out_slice(s);
+		return;
+	}
+	escape_slice(&text, s, keep_newlines);
+	if (text.failed)
+		failure = failure ? failure : ENOMEM;
+	out_slice(buf_slice(&text));
+}
+
+void out_safe(struct slice s)
+{
+	out_escaped(s, false);
+}
+
+void out_safe_lines(struct slice s)
+{
+	out_escaped(s, true);
+}
+
+void out_style(const char *sgr)
+{
+	if (output.colour)
+		outf("\x1b[%sm", sgr);
+}
+
+void out_to_stderr(void)
+{
+	empty_buffer();
+	out_fd = STDERR_FILENO;
+}
+
+bool out_failed(void)
+{
+	return failure != 0;
+}
+
+static enum ledger_status tell_failure(struct ledger_error *err)
+{
+	if (failure == EPIPE)
+		return fail(err, LEDGER_NO, "%s", "");
+	/* main puts /dev/null, opened the wrong way, where a descriptor was missing. */
+	if (failure == EBADF)
+		return fail(err, LEDGER_IO, "stdout is closed");
+	errno = failure;
+	return fail_errno(err, "cannot write to %s", file.path ? file.path : "stdout");
+}
+
+enum ledger_status out_flush(struct ledger_error *err)
+{
+	empty_buffer();
+	return failure ? tell_failure(err) : LEDGER_OK;
+}
+
+/* --- A file in place of stdout --------------------------------------------------------------- */
+
+static void forget_file(void)
+{
+	if (out_fd > STDERR_FILENO)
+		close(out_fd);
+	out_fd = STDOUT_FILENO;
+	used = 0;
+	failure = 0;
+	char *partial = file.partial;
+	file.partial = NULL; /* before it is freed: remove_partial may come any time */
+	free(partial);
+	free(file.path);
+	file.path = NULL;
+}
+
+/* Killed half way: the partial file goes, then the signal does what it came for. */
+static void remove_partial(int signal_number)
+{
+	if (file.partial)
+		unlink(file.partial);
+	raise(signal_number);
+}
+
+static void remove_partial_when_killed(void)
+{
+	static const int deadly[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction action = { .sa_handler = remove_partial, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction old;
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		if (sigaction(deadly[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+			sigaction(deadly[i], &action, NULL);
+}
+
+/* The length of the folder's part of a path, its last slash included. */
+static int folder_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? (int)(slash - path) + 1 : 0;
+}
+
+static mode_t mode_of_new_files(void)
+{
+	mode_t mask = umask(0);
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+/* A folder that is not there is a mistake in the call, not trouble with the disk. */
+static enum ledger_status cannot_write(const char *path, struct ledger_error *err)
+{
+	bool no_folder = errno == ENOENT || errno == ENOTDIR;
+	fail_errno(err, "cannot write to %s", path);
+	if (no_folder)
+		err->status = LEDGER_USAGE;
+	return err->status;
+}
+
+static enum ledger_status open_partial(mode_t mode, struct ledger_error *err)
+{
+	int folder = folder_length(file.path);
+	if (asprintf(&file.partial, "%.*s.%s.XXXXXX", folder, file.path, file.path + folder) < 0) {
+		file.partial = NULL;
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	}
+	out_fd = mkostemp(file.partial, O_CLOEXEC);
+	if (out_fd < 0 || fchmod(out_fd, mode) != 0)
+		return cannot_write(file.path, err);
+	remove_partial_when_killed();
+	return LEDGER_OK;
+}
+
+static enum ledger_status open_in_place(struct ledger_error *err)
+{
+	out_fd = open(file.path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (out_fd < 0)
+		return cannot_write(file.path, err);
+	return LEDGER_OK;
+}
+
+static enum ledger_status open_file(const char *path, struct ledger_error *err)
+{
+	struct stat st;
+	bool there = stat(path, &st) == 0;
+	if (!there && errno != ENOENT)
+		return cannot_write(path, err);
+	file.path = there ? realpath(path, NULL) : strdup(path);
+	if (!file.path)
+		return cannot_write(path, err);
+	if (there && S_ISDIR(st.st_mode))
+		return fail(err, LEDGER_USAGE, "cannot write to %s: it is a folder", path);
+	if (there && !S_ISREG(st.st_mode))
+		return open_in_place(err);
+	return open_partial(there ? st.st_mode & 0777 : mode_of_new_files(), err);
+}
+
+enum ledger_status out_file_begin(const char *path, struct ledger_error *err)
+{
+	empty_buffer();
+	enum ledger_status status = open_file(path, err);
+	if (status != LEDGER_OK) {
+		out_file_abort();
+		return status;
+	}
+	output.terminal = output.colour = false;
+	output.columns = 80;
+	return LEDGER_OK;
+}
+
+/* The new name lasts only once the folder is on disk too. */
+static void sync_folder(const char *path)
+{
+	int length = folder_length(path);
+	char *folder = length ? strndup(path, (size_t)length) : strdup(".");
+	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+	free(folder);
+}
+
+static enum ledger_status put_in_place(struct ledger_error *err)
+{
+	TRY(out_flush(err));
+	if (!file.partial)
+		return LEDGER_OK;
+	if (fsync(out_fd) != 0)
+		return fail_errno(err, "cannot sync %s", file.partial);
+	if (rename(file.partial, file.path) != 0)
+		return fail_errno(err, "cannot replace %s", file.path);
+	sync_folder(file.path);
+	return LEDGER_OK;
+}
+
+enum ledger_status out_file_commit(struct ledger_error *err)
+{
+	if (!file.path)
+		return LEDGER_OK;
+	enum ledger_status status = put_in_place(err);
+	if (status == LEDGER_OK)
+		forget_file();
+	else
+		out_file_abort();
+	return status;
+}
+
+void out_file_abort(void)
+{
+	if (!file.path)
+		return;
+	if (file.partial)
+		unlink(file.partial);
+	forget_file();
+}

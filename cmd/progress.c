@@ -1,0 +1,152 @@
+/* What goes to stderr: notes, warnings, the one error of a run, and the bar while long work runs. */
+#include "output.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "../lib/base/banned.h"
+
+#define BAR_WIDTH    20
+#define BAR_INTERVAL (TIME_SECOND / 10)
+
+static bool bar_is_shown;
+
+/* Errors of stderr have nowhere to be told. */
+static void say(const struct buf *text)
+{
+	struct slice s = buf_slice(text);
+	while (s.len) {
+		ssize_t n = write(STDERR_FILENO, s.ptr, s.len);
+		if (n < 0 && errno != EINTR)
+			return;
+		s = slice_from(s, n < 0 ? 0 : (size_t)n);
+	}
+}
+
+/* A line as all of ours on stderr: "ledgerbox append: …". */
+static void add_line(struct buf *out, const char *text)
+{
+	buf_addf(out, "ledgerbox%s%s: ", output.command ? " " : "",
+		output.command ? output.command : "");
+	escape_slice(out, slice_of(text), false);
+	buf_add_char(out, '\n');
+}
+
+__attribute__((format(printf, 1, 0))) static void say_line(const char *format, va_list args)
+{
+	char text[1024];
+	CLEANUP_BUF struct buf line = { 0 };
+	vsnprintf(text, sizeof(text), format, args);
+	add_line(&line, text);
+	progress_clear();
+	say(&line);
+}
+
+void note(const char *format, ...)
+{
+	if (output.quiet)
+		return;
+	va_list args;
+	va_start(args, format);
+	say_line(format, args);
+	va_end(args);
+}
+
+void warn(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	say_line(format, args);
+	va_end(args);
+}
+
+/* --- The error ------------------------------------------------------------------------------- */
+
+static void add_text_error(struct buf *out, const struct ledger_error *err)
+{
+	add_line(out, err->text);
+	if (err->hint[0]) {
+		buf_add_text(out, "hint: ");
+		escape_slice(out, slice_of(err->hint), false);
+		buf_add_char(out, '\n');
+	}
+}
+
+/* Escaped before it is quoted: what a JSON reader prints is then safe to look at too. */
+static void add_json_member(struct buf *out, const char *key, const char *text)
+{
+	CLEANUP_BUF struct buf safe = { 0 };
+	escape_slice(&safe, slice_of(text), false);
+	buf_addf(out, ",\"%s\":", key);
+	json_add_string(out, buf_slice(&safe));
+}
+
+static void add_json_error(struct buf *out, const struct ledger_error *err)
+{
+	buf_addf(out, "{\"code\":%d,\"status\":\"%s\"", (int)err->status,
+		ledger_status_name(err->status));
+	add_json_member(out, "message", err->text);
+	if (err->hint[0])
+		add_json_member(out, "hint", err->hint);
+	buf_addf(out, ",\"retryable\":%s", ledger_worth_retrying(err->status) ? "true" : "false");
+	if (err->id[0])
+		add_json_member(out, "id", err->id);
+	buf_add_text(out, "}\n");
+}
+
+void show_error(const struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	if (!err->text[0])
+		return;
+	if (output.format == FORMAT_JSON)
+		add_json_error(&text, err);
+	else
+		add_text_error(&text, err);
+	progress_clear();
+	say(&text);
+}
+
+/* --- The bar --------------------------------------------------------------------------------- */
+
+static void draw(const char *what, uint64_t done, uint64_t total)
+{
+	CLEANUP_BUF struct buf line = { 0 };
+	done = done < total ? done : total;
+	double part = total ? (double)done / (double)total : 0;
+	int filled = (int)(part * BAR_WIDTH);
+	buf_addf(&line, "\r%.24s %3d%% [", what, (int)(part * 100));
+	for (int i = 0; i < BAR_WIDTH; i++)
+		buf_add_char(&line, i < filled ? '#' : '-');
+	buf_addf(&line, "] %" PRIu64 " of %" PRIu64 "\x1b[K", done, total);
+	say(&line);
+	bar_is_shown = true;
+}
+
+/* What is over before the first interval is never drawn. */
+void progress_draw(const char *what, uint64_t done, uint64_t total)
+{
+	static uint64_t last;
+	if (!output.progress)
+		return;
+	uint64_t now = time_monotonic();
+	if (last == 0)
+		last = now;
+	if (now - last < BAR_INTERVAL)
+		return;
+	last = now;
+	draw(what, done, total);
+}
+
+void progress_clear(void)
+{
+	CLEANUP_BUF struct buf line = { 0 };
+	if (!bar_is_shown)
+		return;
+	buf_add_text(&line, "\r\x1b[K");
+	say(&line);
+	bar_is_shown = false;
+}

@@ -1,0 +1,31 @@
+/* What verify says: a line per problem, and at the end what was read, what it came to, and what was
+ * not looked at. As text for people, or as one JSON object. */
+#ifndef CMD_REPORT_H
+#define CMD_REPORT_H
+
+#include "../lib/ledger.h"
+
+struct report {
+	const char *file;
+	const char *node;
+	const struct ledger_verify_options *asked;
+	struct ledger_verify_report found;
+	struct buf problems; /* JSON objects, commas between */
+	uint64_t listed;     /* problems handed over */
+	struct buf heads;    /* the "heads" array of JSON */
+	struct buf missing;  /* what was not covered, one on a line */
+};
+
+#define CLEANUP_REPORT __attribute__((cleanup(report_done)))
+
+void report_done(struct report *report);
+
+/* Takes a problem: as text it is printed at once. */
+void report_list(struct report *report, const struct ledger_problem *problem);
+
+/* Prints the summary, or with --format json the whole report. `status` and `why` are how it ended;
+ * why->text is read only where that is not LEDGER_OK. */
+enum ledger_status report_print(struct report *report, enum ledger_status status,
+	const struct ledger_error *why, struct ledger_error *err);
+
+#endif

@@ -1,0 +1,131 @@
+/* status --format json: one object. */
+#include "status.h"
+
+#include <inttypes.h>
+
+#include "output.h"
+#include "../lib/base/banned.h"
+
+static void add_u64(struct buf *out, const char *key, uint64_t value)
+{
+	buf_addf(out, ",\"%s\":%" PRIu64, key, value);
+}
+
+static void add_text(struct buf *out, const char *key, struct slice text)
+{
+	buf_addf(out, ",\"%s\":", key);
+	json_add_string(out, text);
+}
+
+static void add_time(struct buf *out, const char *key, uint64_t us)
+{
+	char text[TIME_TEXT_MAX];
+	time_format(us, text);
+	buf_addf(out, ",\"%s\":\"%s\"", key, text);
+}
+
+static void add_hash(struct buf *out, const uint8_t hash[EVENT_HASH_SIZE])
+{
+	buf_add_text(out, ",\"hash\":\"");
+	buf_add_hex(out, hash, EVENT_HASH_SIZE);
+	buf_add_char(out, '"');
+}
+
+/* Begins an item of an array; the key that follows is its first. */
+static void begin_item(struct buf *out)
+{
+	if (out->len && out->ptr[out->len - 1] == '}')
+		buf_add_char(out, ',');
+}
+
+static enum ledger_status add_chain(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+{
+	struct buf *out = context;
+	begin_item(out);
+	buf_add_text(out, "{\"origin\":");
+	json_add_string(out, chain->origin);
+	add_u64(out, "epoch", chain->epoch);
+	add_text(out, "domain", chain->domain);
+	add_u64(out, "sequence", chain->sequence);
+	add_hash(out, chain->hash);
+	add_u64(out, "position", chain->position);
+	add_time(out, "clock", chain->clock);
+	add_time(out, "time", chain->time);
+	buf_add_char(out, '}');
+	return buf_check(out, err);
+}
+
+struct cursors {
+	struct buf *out;
+	const struct facts *facts;
+};
+
+static enum ledger_status add_cursor(
+	const struct ledger_cursor *cursor, void *context, struct ledger_error *err)
+{
+	const struct cursors *c = context;
+	begin_item(c->out);
+	buf_add_text(c->out, "{\"name\":");
+	json_add_string(c->out, cursor->name);
+	add_u64(c->out, "position", cursor->position);
+	add_u64(c->out, "lag", facts_lag(c->facts, cursor));
+	add_hash(c->out, cursor->hash);
+	add_time(c->out, "updated", cursor->updated);
+	buf_add_char(c->out, '}');
+	return buf_check(c->out, err);
+}
+
+static void add_overview(struct buf *out, const struct facts *facts)
+{
+	const struct ledger_overview *o = &facts->o;
+	buf_add_text(out, "{\"file\":");
+	json_add_string(out, slice_of(facts->file));
+	add_text(out, "node", slice_of(o->node));
+	add_u64(out, "epoch", o->epoch);
+	add_u64(out, "events", o->events);
+	add_u64(out, "origins", o->origins);
+	add_u64(out, "domains", o->domains);
+	add_u64(out, "streams", o->streams);
+	add_u64(out, "types", o->types);
+	if (o->events) {
+		add_time(out, "first_time", o->first_time);
+		add_time(out, "last_time", o->last_time);
+	}
+	if (facts->newest)
+		add_time(out, "newest_clock", facts->newest);
+	add_u64(out, "file_bytes", o->file_bytes);
+	add_u64(out, "wal_bytes", o->wal_bytes);
+	add_u64(out, "free_bytes", o->free_bytes);
+	buf_addf(out, ",\"home\":%s", o->home == LEDGER_OK ? "true" : "false");
+	if (o->home != LEDGER_OK)
+		add_text(out, "home_text", slice_of(o->home_text));
+}
+
+static void add_verify(struct buf *out, const struct facts *facts)
+{
+	if (!facts->verified)
+		return;
+	buf_addf(out, ",\"last_verify\":{\"ok\":%s", facts->last.ok ? "true" : "false");
+	add_u64(out, "position", facts->last.position);
+	add_time(out, "finished", facts->last.finished);
+	buf_add_char(out, '}');
+}
+
+enum ledger_status status_print_json(
+	struct ledger *l, const struct facts *facts, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	struct cursors cursors = { &text, facts };
+	add_overview(&text, facts);
+	add_verify(&text, facts);
+	buf_add_text(&text, ",\"chains\":[");
+	TRY(ledger_chains(l, add_chain, &text, err));
+	buf_add_text(&text, "],\"cursors\":[");
+	TRY(ledger_cursors(l, add_cursor, &cursors, err));
+	buf_add_text(&text, "]}");
+	TRY(buf_check(&text, err));
+	out_safe(buf_slice(&text));
+	out_text("\n");
+	return LEDGER_OK;
+}

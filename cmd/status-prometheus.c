@@ -1,0 +1,197 @@
+/*
+ * status --format prometheus: Prometheus' text exposition format 0.0.4, for the textfile collector of
+ * node_exporter. Every sample carries file and node, so that several ledgers of a machine can be
+ * collected side by side.
+ */
+#include "status.h"
+
+#include <inttypes.h>
+
+#include "output.h"
+#include "../lib/base/banned.h"
+
+struct exposition {
+	struct buf text;
+	struct buf labels; /* file and node, without braces */
+	const struct facts *facts;
+	const char *name; /* of the family that is being written */
+};
+
+/* A label's value: backslash, quote and newline are escaped. escape_slice goes first, since the value
+ * has to be UTF-8 and a scraper refuses the whole file for one bad byte. */
+static void add_label(struct buf *out, const char *name, struct slice value)
+{
+	CLEANUP_BUF struct buf shown = { 0 };
+	escape_slice(&shown, value, false);
+	buf_addf(out, "%s%s=\"", out->len ? "," : "", name);
+	for (size_t i = 0; i < shown.len; i++) {
+		if (shown.ptr[i] == '\\' || shown.ptr[i] == '"')
+			buf_add_char(out, '\\');
+		buf_add_char(out, shown.ptr[i]);
+	}
+	buf_add_char(out, '"');
+}
+
+static void begin_family(struct exposition *x, const char *name, const char *help)
+{
+	x->name = name;
+	buf_addf(&x->text, "# HELP ledgerbox_%s %s\n# TYPE ledgerbox_%s gauge\n", name, help, name);
+}
+
+static void begin_sample(struct exposition *x, const struct buf *more)
+{
+	buf_addf(&x->text, "ledgerbox_%s{", x->name);
+	buf_add_slice(&x->text, buf_slice(&x->labels));
+	if (more && more->len) {
+		buf_add_char(&x->text, ',');
+		buf_add_slice(&x->text, buf_slice(more));
+	}
+	buf_add_text(&x->text, "} ");
+}
+
+static void add_sample(struct exposition *x, const struct buf *more, uint64_t value)
+{
+	begin_sample(x, more);
+	buf_addf(&x->text, "%" PRIu64 "\n", value);
+}
+
+static void add_seconds(struct exposition *x, const struct buf *more, uint64_t us)
+{
+	begin_sample(x, more);
+	buf_addf(&x->text, "%" PRIu64 ".%06" PRIu64 "\n", us / TIME_SECOND, us % TIME_SECOND);
+}
+
+static void add_gauge(struct exposition *x, const char *name, const char *help, uint64_t value)
+{
+	begin_family(x, name, help);
+	add_sample(x, NULL, value);
+}
+
+static void add_time(struct exposition *x, const char *name, const char *help, uint64_t us)
+{
+	begin_family(x, name, help);
+	add_seconds(x, NULL, us);
+}
+
+static void add_overview(struct exposition *x)
+{
+	const struct ledger_overview *o = &x->facts->o;
+	add_gauge(x, "events", "Events in the ledger.", o->events);
+	add_gauge(x, "chains", "Chains with an event.", o->chains);
+	add_gauge(x, "origins", "Origins with an event.", o->origins);
+	add_gauge(x, "domains", "Domains with an event.", o->domains);
+	add_gauge(x, "streams", "Streams with an event.", o->streams);
+	add_gauge(x, "types", "Event types that occur.", o->types);
+	add_gauge(x, "file_bytes", "Size of the ledger file.", o->file_bytes);
+	add_gauge(x, "wal_bytes", "Size of the file's -wal.", o->wal_bytes);
+	add_gauge(x, "free_bytes", "Free space on the disk of the file.", o->free_bytes);
+	add_gauge(x, "home", "1: the file is where it was last written; 0: copied or restored.",
+		o->home == LEDGER_OK);
+	add_time(x, "epoch_seconds", "When this epoch of the node began.", o->epoch);
+	if (x->facts->newest)
+		add_time(x, "newest_event_seconds", "When the newest event was recorded.",
+			x->facts->newest);
+}
+
+static void add_verify(struct exposition *x)
+{
+	const struct ledger_last_verify *last = &x->facts->last;
+	if (!x->facts->verified)
+		return;
+	add_gauge(x, "verify_ok", "1: the last complete verify found nothing wrong.", last->ok);
+	add_gauge(
+		x, "verify_position", "Up to where the last complete verify read.", last->position);
+	add_time(x, "verify_finished_seconds", "When the last complete verify ended.",
+		last->finished);
+}
+
+static void add_chain_labels(struct buf *out, const struct ledger_chain *chain)
+{
+	add_label(out, "origin", chain->origin);
+	buf_addf(out, ",epoch=\"%" PRIu64 "\"", chain->epoch);
+	add_label(out, "domain", chain->domain);
+}
+
+static enum ledger_status add_sequence(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+{
+	struct exposition *x = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_chain_labels(&labels, chain);
+	TRY(buf_check(&labels, err));
+	add_sample(x, &labels, chain->sequence);
+	return buf_check(&x->text, err);
+}
+
+static enum ledger_status add_clock(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+{
+	struct exposition *x = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_chain_labels(&labels, chain);
+	TRY(buf_check(&labels, err));
+	add_seconds(x, &labels, chain->clock);
+	return buf_check(&x->text, err);
+}
+
+static enum ledger_status add_position(
+	const struct ledger_cursor *cursor, void *context, struct ledger_error *err)
+{
+	struct exposition *x = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_label(&labels, "cursor", cursor->name);
+	TRY(buf_check(&labels, err));
+	add_sample(x, &labels, cursor->position);
+	return buf_check(&x->text, err);
+}
+
+static enum ledger_status add_lag(
+	const struct ledger_cursor *cursor, void *context, struct ledger_error *err)
+{
+	struct exposition *x = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_label(&labels, "cursor", cursor->name);
+	TRY(buf_check(&labels, err));
+	add_sample(x, &labels, facts_lag(x->facts, cursor));
+	return buf_check(&x->text, err);
+}
+
+/* The samples of one family stand together, so chains and cursors are walked once for each. */
+static enum ledger_status add_lists(
+	struct ledger *l, struct exposition *x, struct ledger_error *err)
+{
+	if (x->facts->newest) {
+		begin_family(x, "chain_sequence", "The last sequence of a chain.");
+		TRY(ledger_chains(l, add_sequence, x, err));
+		begin_family(x, "chain_newest_seconds", "When a chain's last event was recorded.");
+		TRY(ledger_chains(l, add_clock, x, err));
+	}
+	if (x->facts->has_cursor) {
+		begin_family(x, "cursor_position", "Up to where a consumer has come.");
+		TRY(ledger_cursors(l, add_position, x, err));
+		begin_family(x, "cursor_lag_events", "Events behind a cursor.");
+		TRY(ledger_cursors(l, add_lag, x, err));
+	}
+	return LEDGER_OK;
+}
+
+static void done(struct exposition *x)
+{
+	buf_done(&x->text);
+	buf_done(&x->labels);
+}
+
+enum ledger_status status_print_prometheus(
+	struct ledger *l, const struct facts *facts, struct ledger_error *err)
+{
+	__attribute__((cleanup(done))) struct exposition x = { .facts = facts };
+	add_label(&x.labels, "file", slice_of(facts->file));
+	add_label(&x.labels, "node", slice_of(facts->o.node));
+	TRY(buf_check(&x.labels, err));
+	add_overview(&x);
+	add_verify(&x);
+	TRY(add_lists(l, &x, err));
+	TRY(buf_check(&x.text, err));
+	out_slice(buf_slice(&x.text));
+	return LEDGER_OK;
+}

@@ -1,0 +1,48 @@
+/* What `status` knows about a ledger, gathered once, and the forms in which it says it. */
+#ifndef CMD_STATUS_H
+#define CMD_STATUS_H
+
+#include "opt.h"
+
+struct facts {
+	const char *file;
+	uint64_t now; /* the wall clock, µs */
+	struct ledger_overview o;
+	bool verified; /* there was a complete verify: `last` tells of it */
+	struct ledger_last_verify last;
+	uint64_t newest; /* the highest clock of any event: when the newest was recorded; 0: none */
+	uint64_t lag;	 /* events behind the cursor that is farthest behind */
+	bool has_cursor;
+};
+
+enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct ledger_error *err);
+
+/* µs from `then` to now; 0 where `then` lies ahead. */
+uint64_t facts_age(const struct facts *facts, uint64_t then);
+
+/* Events behind a cursor. */
+uint64_t facts_lag(const struct facts *facts, const struct ledger_cursor *cursor);
+
+/* "42 s", "3 h", "2 days": whole numbers for people. */
+void add_age(struct buf *out, uint64_t us);
+
+/* status.c's text, status-json.c, status-prometheus.c: the whole of it to stdout. */
+enum ledger_status status_print_json(
+	struct ledger *l, const struct facts *facts, struct ledger_error *err);
+enum ledger_status status_print_prometheus(
+	struct ledger *l, const struct facts *facts, struct ledger_error *err);
+
+/*
+ * status-check.c: one line in the way of monitoring plugins. Limits are NAME=V of --warn and --crit;
+ * they are read first, so that a mistake in one is said whatever the ledger is like.
+ */
+enum check_result { CHECK_OK = 0, CHECK_WARNING = 1, CHECK_CRITICAL = 2, CHECK_UNKNOWN = 3 };
+
+enum ledger_status check_limits(
+	const struct opt_list *warn, const struct opt_list *crit, struct ledger_error *err);
+enum check_result check_print(const struct facts *facts);
+
+/* The line where the ledger could not be looked at. */
+void check_print_unknown(const struct ledger_error *err);
+
+#endif

@@ -1,0 +1,218 @@
+load helper
+
+prepare() {
+	a_ledger
+}
+
+# An expression of Python over the object in $output.
+jq_py() {
+	python3 -c 'import json, sys; r = json.loads(sys.argv[2]); print(eval(sys.argv[1]))' "$1" "$output"
+}
+
+@test "an empty ledger has a status" {
+	works ledgerbox status
+	[[ $output == *"node         store-a, epoch "* ]]
+	[[ $output == *"events       0"* ]]
+	[[ $output == *"last verify  none known here"* ]]
+	works ledgerbox status --heads
+	[ -z "$output" ]
+	works ledgerbox status --format json
+	[ "$(jq_py 'r["events"], r["chains"], r["cursors"], "last_time" in r, r["home"]')" = "(0, [], [], False, True)" ]
+}
+
+@test "text shows chains, cursors and the last verify" {
+	a_few 3
+	ledgerbox cursor set mailer 1
+	ledgerbox verify -q
+	works ledgerbox status
+	[[ $output == *"events       3, the newest recorded 0 s ago, 1 origin, 1 domain, 1 chain, 1 stream, 1 type"* ]]
+	[[ $output == *"last verify  all well, up to position 3, 0 s ago"* ]]
+	grep -Eq '^store-a +[0-9]{16}  inventory +3  [0-9a-f]{12}  ' <<< "$output"
+	grep -Eq '^mailer +1 +2  20' <<< "$output"
+}
+
+@test "JSON has what text shows" {
+	a_few 3
+	ledgerbox cursor set mailer 1
+	ledgerbox verify -q
+	works ledgerbox status --format json
+	[ "$(jq_py 'r["file"], r["node"], r["events"], r["streams"], r["types"], r["domains"], r["origins"]')" = "('ledger.db', 'store-a', 3, 1, 1, 1, 1)" ]
+	[ "$(jq_py '[(c["origin"], c["domain"], c["sequence"], c["position"], len(c["hash"])) for c in r["chains"]]')" = "[('store-a', 'inventory', 3, 3, 64)]" ]
+	[ "$(jq_py '[(c["name"], c["position"], c["lag"]) for c in r["cursors"]]')" = "[('mailer', 1, 2)]" ]
+	[ "$(jq_py 'r["last_verify"]["ok"], r["last_verify"]["position"], r["file_bytes"] > 0, r["free_bytes"] > 0')" = "(True, 3, True, True)" ]
+}
+
+@test "heads are the last events of the chains" {
+	a_few 3
+	ledgerbox append -q -d orders -t t '{}' > /dev/null
+	works ledgerbox status --heads
+	[ "${#lines[@]}" -eq 2 ]
+	local epoch hash
+	epoch=$(sqlite3 ledger.db 'select epoch from seal')
+	hash=$(sqlite3 ledger.db 'select lower(hex(hash)) from event where position = 3')
+	[ "${lines[0]}" = "store-a $epoch inventory 3 $hash" ]
+	works ledgerbox status --heads --format json
+	[ "${lines[0]}" = "{\"origin\":\"store-a\",\"epoch\":$epoch,\"domain\":\"inventory\",\"sequence\":3,\"hash\":\"$hash\"}" ]
+	works ledgerbox status --heads -o heads
+	[ -z "$output" ]
+	[ "$(wc -l < heads)" -eq 2 ]
+}
+
+@test "a copied ledger says so, and shows the rest" {
+	a_few 3
+	sqlite3 ledger.db 'pragma wal_checkpoint(truncate)' > /dev/null
+	cp ledger.db copy.db
+	works ledgerbox status --database copy.db
+	grep -q '^home  .*copied' <<< "$output"
+	works ledgerbox status --database copy.db --format json
+	[ "$(jq_py 'r["home"], "copied" in r["home_text"]')" = "(False, True)" ]
+	works ledgerbox status --database copy.db --heads
+	[[ $stderr == *copied* ]]
+	works ledgerbox status --database copy.db --format prometheus
+	grep -q '^ledgerbox_home{.*} 0$' <<< "$output"
+	fails 2 ledgerbox status --database copy.db --check
+	[[ $output == "LEDGERBOX CRITICAL - home: "*copied*" | events=3 "* ]]
+}
+
+@test "prometheus text is well formed" {
+	a_few 3
+	ledgerbox append -q -d orders -t t '{}' > /dev/null
+	ledgerbox cursor set mailer 1
+	ledgerbox verify -q
+	works ledgerbox status --format prometheus -o ledgerbox.prom
+	[ -z "$output" ]
+	python3 - <<-'END'
+	import re
+	seen, family = set(), None
+	label = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
+	for line in open("ledgerbox.prom", newline="\n"):
+		assert line.endswith("\n")
+		line = line[:-1]
+		if line.startswith("# HELP "):
+			family = line.split()[2]
+			assert family not in seen, family
+			seen.add(family)
+		elif line.startswith("# TYPE "):
+			assert line == f"# TYPE {family} gauge", line
+		else:
+			assert re.fullmatch(family + r"\{" + label + "(," + label + r")*\} [0-9]+(\.[0-9]+)?", line), line
+	for name in "events chains file_bytes home verify_ok chain_sequence cursor_lag_events newest_event_seconds".split():
+		assert "ledgerbox_" + name in seen, name
+	END
+	grep -q '^ledgerbox_chain_sequence{file="ledger.db",node="store-a",origin="store-a",epoch="[0-9]*",domain="inventory"} 3$' ledgerbox.prom
+	grep -q '^ledgerbox_cursor_lag_events{file="ledger.db",node="store-a",cursor="mailer"} 3$' ledgerbox.prom
+}
+
+@test "a label with quotes, backslashes and newlines stays one" {
+	local name=$'a"b\\c\nd.db'
+	mkdir odd
+	ledgerbox init --node store-o --database "odd/$name" --config odd/o.yaml --key-file odd/o.key -q || skip "no such names"
+	works ledgerbox status --database "odd/$name" --format prometheus
+	grep -qF 'ledgerbox_events{file="odd/a\"b\\c\\x0Ad.db",node="store-o"} 0' <<< "$output" ||
+		grep -qiF 'ledgerbox_events{file="odd/a\"b\\c\\x0ad.db",node="store-o"} 0' <<< "$output"
+	[ "$(grep -c '^d.db' <<< "$output")" -eq 0 ]
+}
+
+@test "--check is one line with figures, and its own exit codes" {
+	a_few 3
+	works ledgerbox status --check
+	[[ $output == "LEDGERBOX OK - 3 events in 1 chains | events=3 chains=1 "* ]]
+	[ "${#lines[@]}" -eq 1 ]
+	works ledgerbox status --check --crit free_bytes=1 --warn file_bytes=1TiB
+	[[ $output == *" free_bytes="*"B;;1:"* ]]
+	[[ $output == *" file_bytes="*"B;1099511627775;"* ]]
+}
+
+@test "limits are judged, critical before warning" {
+	a_few 3
+	ledgerbox cursor set mailer 1
+	local code args
+	while read -r code args; do
+		run --separate-stderr ledgerbox status --check $args
+		[ "$status" -eq "$code" ] || { echo "$args: $status instead of $code: $output$stderr"; return 1; }
+	done <<-'END'
+	0 --warn cursor_lag=3
+	1 --warn cursor_lag=2
+	2 --warn cursor_lag=1 --crit cursor_lag=2
+	1 --warn cursor_lag=1 --crit cursor_lag=3
+	2 --crit file_bytes=1KiB
+	0 --crit file_bytes=1GiB
+	2 --crit free_bytes=9999TiB
+	0 --crit free_bytes=1
+	0 --warn last_event_age=1h
+	1 --warn last_event_age=0
+	1 --warn verify_age=1d
+	0 --warn wal_bytes=1GiB
+	3 --warn nothing=1
+	3 --warn home=1
+	3 --warn file_bytes
+	3 --warn file_bytes=x
+	3 --warn file_bytes=1XiB
+	3 --warn file_bytes=99999999999999999999
+	3 --warn file_bytes=99999999999TiB
+	3 --warn verify_age=1fortnight
+	3 --warn verify_age=
+	3 --warn file_bytes=1 --warn file_bytes=2
+	END
+	ledgerbox verify -q
+	works ledgerbox status --check --warn verify_age=1d
+}
+
+@test "a verify that found damage is critical" {
+	a_few 3
+	sqlite3 ledger.db "drop trigger event_no_update; update event set payload = '{}' where position = 2"
+	run ledgerbox verify
+	[ "$status" -eq 3 ]
+	fails 2 ledgerbox status --check
+	[[ $output == "LEDGERBOX CRITICAL - "*"the last verify found damage"* ]]
+}
+
+@test "what cannot be looked at is unknown" {
+	echo "some text that is no database, of more than a few bytes" > text.db
+	fails 3 ledgerbox status --check --database text.db
+	[[ $output == "LEDGERBOX UNKNOWN - "* ]]
+	[ "${#lines[@]}" -eq 1 ]
+	fails 3 ledgerbox status --check --database not-there.db
+	fails 3 ledgerbox status --check --config not-there.yaml
+	[[ $output == "LEDGERBOX UNKNOWN - "* ]]
+	echo 'databse: x' > bad.yaml
+	fails 3 ledgerbox status --check --config bad.yaml
+	fails 3 ledgerbox status --check --database 'a|b.db'
+	[ "$(tr -cd '|' <<< "$output")" = "" ]
+	fails 13 ledgerbox status --database text.db
+	[ -z "$output" ]
+}
+
+@test "--check writes its line with -o, whatever it says" {
+	a_few 3
+	fails 2 ledgerbox status --check --crit file_bytes=1 -o line
+	[ -z "$output" ]
+	grep -q '^LEDGERBOX CRITICAL - file_bytes ' line
+}
+
+@test "options that do not fit are refused" {
+	fails 2 ledgerbox status --warn file_bytes=1
+	fails 2 ledgerbox status --heads --check
+	fails 2 ledgerbox status --heads --format prometheus
+	fails 2 ledgerbox status --check --format json
+	fails 2 ledgerbox status something
+}
+
+@test "stdout closed or full" {
+	a_few 3
+	works bash -c 'set -o pipefail; ledgerbox status | true'
+	fails 24 bash -c 'ledgerbox status > /dev/full'
+	fails 3 bash -c 'ledgerbox status --check > /dev/full'
+}
+
+@test "reading needs no key and leaves nothing behind" {
+	a_few 3
+	sqlite3 ledger.db 'pragma wal_checkpoint(truncate)' > /dev/null
+	mkdir ro
+	cp ledger.db ro/
+	chmod 444 ro/ledger.db
+	chmod 555 ro
+	mv ledger.key away.key
+	works ledgerbox status --database ro/ledger.db
+	[ "$(ls ro)" = ledger.db ]
+}
