@@ -7,11 +7,11 @@
 #include "settings.h"
 
 /* Fills settings.domains, .stream_types and .verify_keys from a checked config (NULL: none). */
-enum ledger_status domains_build(
-	const struct rule_file *file, const struct yaml *root, struct arena *arena, struct ledger_error *err);
+enum ledger_status domains_build(const struct rule_file *file, const struct yaml *root,
+	struct arena *arena, struct ledger_error *err);
 
-/* Is every domain and cluster that is named also listed? `is_cluster` knows those of the environment.
- * LEDGER_USAGE with the place and the name nearest in spelling. */
+/* Is every domain and cluster that is named also listed? `is_cluster` knows those of the
+ * environment. LEDGER_USAGE with the place and the name nearest in spelling. */
 enum ledger_status domains_check_names(const struct rule_file *file, const struct yaml *root,
 	bool (*is_cluster)(struct slice name), struct ledger_error *err);
 

@@ -31,8 +31,8 @@ const char *form_excerpt(struct slice text, char out[FORM_EXCERPT_MAX])
 	return out;
 }
 
-/* From the front to the last @ before white space. A raw / in a password does not end it: to hide too
- * much is better than to show a part. False without one. */
+/* From the front to the last @ before white space. A raw / in a password does not end it: to
+ * hide too much is better than to show a part. False without one. */
 static bool cut_userinfo(struct slice s, struct slice *userinfo)
 {
 	bool found = false;

@@ -1,6 +1,7 @@
 /*
- * The forms that a text in the config, the environment or a flag may have to have: a name, a duration,
- * a URL … Each form is one function; the rows of settings.c name it together with its range.
+ * The forms that a text in the config, the environment or a flag may have to have: a name, a
+ * duration, a URL … Each form is one function; the rows of settings.c name it together with its
+ * range.
  */
 #ifndef CMD_FORM_H
 #define CMD_FORM_H
@@ -15,9 +16,9 @@ typedef enum ledger_status form_fn(
 	struct slice text, const struct form *form, uint64_t *number, struct ledger_error *err);
 
 struct form {
-	form_fn *check;             /* NULL: none */
-	uint64_t min, max;          /* of numbers, inclusive */
-	const char *range;          /* the same for people: "1ms to 1h" */
+	form_fn *check;		    /* NULL: none */
+	uint64_t min, max;	    /* of numbers, inclusive */
+	const char *range;	    /* the same for people: "1ms to 1h" */
 	const char *const *choices; /* of form_choice, NULL at the end */
 };
 
@@ -37,12 +38,13 @@ form_fn form_duration; /* "5s" */
 form_fn form_size;     /* "64KiB" */
 form_fn form_choice;
 
-/* A text as an error shows it: escaped, cut where it is long, passwords in URLs hidden. Returns `out`. */
+/* A text as an error shows it: escaped, cut where it is long, passwords in URLs hidden. Returns
+ * `out`. */
 #define FORM_EXCERPT_MAX 64
 const char *form_excerpt(struct slice text, char out[FORM_EXCERPT_MAX]);
 
-/* Adds a text with the secrets of URLs in it as ***: the password of user:password@, or all before the
- * @ where there is no colon (a token of NATS). */
+/* Adds a text with the secrets of URLs in it as ***: the password of user:password@, or all
+ * before the @ where there is no colon (a token of NATS). */
 void form_add_hidden(struct buf *out, struct slice text);
 
 /* Looks for the name nearest in spelling: begin with { .typed = … }, try each, then see `best`. */

@@ -44,10 +44,8 @@ static void add_text(struct buf *out, const struct ledger_chain *chain)
 	buf_add_hex(out, chain->hash, sizeof(chain->hash));
 }
 
-static enum ledger_status print_one(
-	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+enum ledger_status head_print(const struct ledger_chain *chain, struct ledger_error *err)
 {
-	(void)context;
 	CLEANUP_BUF struct buf line = { 0 };
 	if (output.format == FORMAT_JSON)
 		heads_add_json(&line, chain);
@@ -59,27 +57,53 @@ static enum ledger_status print_one(
 	return LEDGER_OK;
 }
 
+static enum ledger_status print_one(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+{
+	(void)context;
+	return head_print(chain, err);
+}
+
 enum ledger_status heads_print(struct ledger *l, struct ledger_error *err)
 {
 	return ledger_chains(l, print_one, NULL, err);
 }
 
-static enum ledger_status add_one(
-	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+/* --- Lists of chains ------------------------------------------------------------------------- */
+
+void chain_list_done(struct chain_list *list)
 {
-	struct buf *out = context;
-	if (out->len && out->ptr[out->len - 1] == '}')
-		buf_add_char(out, ',');
-	heads_add_json(out, chain);
-	return buf_check(out, err);
+	arena_done(&list->arena);
+	free(list->items);
+	*list = (struct chain_list){ 0 };
 }
 
-enum ledger_status heads_add_array(struct buf *out, struct ledger *l, struct ledger_error *err)
+static enum ledger_status keep_chain(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
 {
-	buf_add_char(out, '[');
-	TRY(ledger_chains(l, add_one, out, err));
-	buf_add_char(out, ']');
-	return buf_check(out, err);
+	struct chain_list *list = context;
+	if (list->n == list->cap) {
+		size_t cap = list->cap ? 2 * list->cap : 64;
+		struct ledger_chain *grown = realloc(list->items, cap * sizeof(*grown));
+		if (!grown)
+			return fail(err, LEDGER_NO_MEMORY, "out of memory");
+		list->items = grown;
+		list->cap = cap;
+	}
+	struct ledger_chain *copy = &list->items[list->n];
+	*copy = *chain;
+	copy->origin = arena_copy(&list->arena, chain->origin);
+	copy->domain = arena_copy(&list->arena, chain->domain);
+	if (!copy->origin.ptr || !copy->domain.ptr)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	list->n++;
+	return LEDGER_OK;
+}
+
+enum ledger_status chain_list_read(
+	struct ledger *l, struct chain_list *list, struct ledger_error *err)
+{
+	return ledger_chains(l, keep_chain, list, err);
 }
 
 /* --- Reading --------------------------------------------------------------------------------- */

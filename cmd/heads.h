@@ -29,13 +29,27 @@ void heads_done(struct heads *heads);
  * with none at all: expecting nothing would be met by any ledger. */
 enum ledger_status heads_read(const char *path, struct heads *heads, struct ledger_error *err);
 
+/* Every chain, kept: for when something else is to be read while they are walked. */
+struct chain_list {
+	struct arena arena;
+	struct ledger_chain *items;
+	size_t n;
+	size_t cap;
+};
+
+#define CLEANUP_CHAIN_LIST __attribute__((cleanup(chain_list_done)))
+
+void chain_list_done(struct chain_list *list);
+enum ledger_status chain_list_read(
+	struct ledger *l, struct chain_list *list, struct ledger_error *err);
+
 /* One head as JSON, without a newline. */
 void heads_add_json(struct buf *out, const struct ledger_chain *chain);
 
-/* Prints the head of every chain, in the form that --format asks for. */
-enum ledger_status heads_print(struct ledger *l, struct ledger_error *err);
+/* Prints one, in the form that --format asks for. */
+enum ledger_status head_print(const struct ledger_chain *chain, struct ledger_error *err);
 
-/* Adds them to `out` as the items of a JSON array, brackets included. */
-enum ledger_status heads_add_array(struct buf *out, struct ledger *l, struct ledger_error *err);
+/* Prints the head of every chain. */
+enum ledger_status heads_print(struct ledger *l, struct ledger_error *err);
 
 #endif

@@ -89,16 +89,28 @@ static void put_verbs(const struct verb *verbs)
 	}
 }
 
+/* The next line of *rest, which loses it. */
+static struct slice next_line(struct slice *rest)
+{
+	struct slice line = *rest;
+	struct slice tail = { 0 };
+	slice_cut(*rest, '\n', &line, &tail);
+	*rest = tail;
+	return line;
+}
+
+/* Indented, unless one of them would then be too wide: a command is never broken. */
 static void put_examples(const char *examples)
 {
-	struct slice rest = slice_of(examples);
+	size_t widest = 0;
+	for (struct slice rest = slice_of(examples); rest.len;) {
+		struct slice line = next_line(&rest);
+		widest = line.len > widest ? line.len : widest;
+	}
 	out_text("\nExamples:\n");
-	while (rest.len) {
-		struct slice line = rest;
-		struct slice tail = { 0 };
-		slice_cut(rest, '\n', &line, &tail);
-		outf("%s%.*s\n", line.len && line.ptr[0] != ' ' ? "  " : "", SLICE_ARG(line));
-		rest = tail;
+	for (struct slice rest = slice_of(examples); rest.len;) {
+		struct slice line = next_line(&rest);
+		outf("%s%.*s\n", line.len && widest + 2 <= WIDTH ? "  " : "", SLICE_ARG(line));
 	}
 }
 

@@ -1,5 +1,6 @@
-/* The ledger.yaml that init writes: what is in force, and every other key as an example to uncomment.
- * An explanation begins with "# " and a capital; an example has its key or two blanks behind the #. */
+/* The ledger.yaml that init writes: what is in force, and every other key as an example to
+ * uncomment. An explanation begins with "# " and a capital; an example has its key or two blanks
+ * behind the #. */
 #include "init-config.h"
 
 #include <strings.h>

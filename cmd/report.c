@@ -51,7 +51,7 @@ static void add_problem(struct buf *out, const struct ledger_problem *problem)
 
 void report_list(struct report *report, const struct ledger_problem *problem)
 {
-	report->listed++;
+	report->listed += problem->status == LEDGER_DAMAGED;
 	if (output.format == FORMAT_JSON)
 		add_problem(&report->problems, problem);
 	else
@@ -256,10 +256,10 @@ static void add_missing_text(struct buf *out, const struct report *report)
 static void add_last_line(struct buf *out, const struct report *report, enum ledger_status status,
 	const struct ledger_error *why)
 {
-	uint64_t all = report->found.problems + report->found.unverified;
-	if (all > report->listed && report->listed > 0)
+	/* Events that could not be verified are not listed one by one; the last line counts them. */
+	if (report->found.problems > report->listed)
 		buf_addf(out, "%" PRIu64 " more not listed (--max-problems)\n",
-			all - report->listed);
+			report->found.problems - report->listed);
 	escape_slice(out, slice_of(report->file), false);
 	buf_add_text(out, ": ");
 	add_verdict(out, report, status, why);

@@ -11,7 +11,7 @@ struct report {
 	const struct ledger_verify_options *asked;
 	struct ledger_verify_report found;
 	struct buf problems; /* JSON objects, commas between */
-	uint64_t listed;     /* problems handed over */
+	uint64_t listed;     /* damage handed over */
 	struct buf heads;    /* the "heads" array of JSON */
 	struct buf missing;  /* what was not covered, one on a line */
 };

@@ -95,7 +95,7 @@ static enum ledger_status check_one(const struct rule_file *file, const struct r
 	}
 	if (yaml_is_empty(value))
 		return LEDGER_OK;
-	if (rule->items.check || rule->loose_items)
+	if (rule->items.check || rule->maps)
 		return check_list(file, rule, value, err);
 	TRY(expect(file, value, YAML_MAP, "write its keys below it, indented by two spaces", err));
 	return rule->fields ? check_map(file, rule->fields, value, value->key.ptr, err) : LEDGER_OK;
@@ -183,7 +183,7 @@ static void add_list(struct buf *out, const struct rule_file *file, const struct
 	buf_add_char(out, ']');
 }
 
-/* The rule of a member: a name's is its parent's own; what is loose has none. */
+/* The rule of a member: a name's is its parent's own; in a mapping of anything there is none. */
 static const struct rule *member_rule(const struct rule *rule, const struct yaml *value, bool named)
 {
 	if (!rule || named)

@@ -116,10 +116,10 @@ static const struct rule rules[] = {
 	{ "stream_types", .names = { form_token }, .fields = stream_type_rules },
 	{ "clusters", .names = { form_token }, .fields = cluster_rules },
 	{ "sync", .fields = sync_rules },
-	{ "reducers", .names = { form_label }, .loose = true },
-	{ "projections", .names = { form_label }, .loose = true },
-	{ "handlers", .names = { form_label }, .loose = true },
-	{ "commands", .loose_items = true },
+	{ "reducers", .names = { form_label } },
+	{ "projections", .names = { form_label } },
+	{ "handlers", .names = { form_label } },
+	{ "commands", .maps = true },
 	{ 0 },
 };
 

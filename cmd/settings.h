@@ -29,8 +29,8 @@ struct stream_type_settings {
 
 struct settings {
 	const char *config;    /* the file that was read; NULL: none */
-	const char *node;      /* NULL: as the ledger says. The config's own name does not apply to a database
-	                        * that is not the config's, unless --config says so */
+	const char *node; /* NULL: as the ledger says. A config's node does not apply to a database
+			   * that is not the config's, unless --config is given */
 	const char *database;  /* "ledger.db" by default */
 	const char *group;
 	const char *state_dir; /* settings_default_state_dir() by default; NULL: none */
@@ -59,7 +59,7 @@ struct settings_flags {
 };
 extern struct settings_flags flags;
 
-/* Reads all sources into `settings`. LEDGER_USAGE: "ledger.yaml:12:3: unknown key 'databse' in …"; a
+/* Reads all sources into `settings`. LEDGER_USAGE: "ledger.yaml:12:3: unknown key 'databse'"; a
  * config that may not be read is LEDGER_REFUSED. A key in the environment is warned about. */
 enum ledger_status settings_read(struct ledger_error *err);
 
@@ -69,14 +69,17 @@ void settings_done(void);
 /* Calls `fn` for every setting: its dotted key, its value as text (NULL: none; passwords in URLs
  * hidden), and where it came from ("default", "ledger.yaml:3", "environment LEDGER_DB_PATH",
  * "--database"). The texts are valid for that call. */
-void settings_each(void (*fn)(const char *key, const char *value, const char *source, void *context), void *context);
+void settings_each(
+	void (*fn)(const char *key, const char *value, const char *source, void *context),
+	void *context);
 
-/* The state folder where none is configured: $XDG_STATE_HOME/ledgerbox, for root /var/lib/ledgerbox, else
- * ~/.local/state/ledgerbox. NULL without a home. Valid until settings_done. */
+/* The state folder where none is configured: $XDG_STATE_HOME/ledgerbox, for root
+ * /var/lib/ledgerbox, else ~/.local/state/ledgerbox. NULL without a home. Valid until
+ * settings_done. */
 const char *settings_default_state_dir(void);
 
-/* The settings of a domain: its own, else "*". NULL where `domains:` names neither; a domain beginning
- * with "_" is reserved and always taken. */
+/* The settings of a domain: its own, else "*". NULL where `domains:` names neither; a domain
+ * beginning with "_" is reserved and always taken. */
 const struct domain_settings *settings_domain(struct slice name);
 
 /* The listed domain nearest in spelling, for a suggestion; NULL without one near. */

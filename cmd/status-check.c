@@ -256,8 +256,9 @@ enum check_result check_print(const struct facts *facts)
 	__attribute__((cleanup(done))) struct verdict v = { .result = CHECK_OK };
 	judge(&v, facts);
 	if (v.result == CHECK_OK)
-		buf_addf(&v.why, "%" PRIu64 " events in %" PRIu64 " chains", facts->o.events,
-			facts->o.chains);
+		buf_addf(&v.why, "%" PRIu64 " event%s in %" PRIu64 " chain%s", facts->o.events,
+			facts->o.events == 1 ? "" : "s", facts->o.chains,
+			facts->o.chains == 1 ? "" : "s");
 	print_line(states[v.result], buf_text(&v.why), buf_text(&v.figures));
 	return v.result;
 }

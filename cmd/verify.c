@@ -7,7 +7,6 @@
 #include "heads.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "command.h"
 #include "output.h"
@@ -118,45 +117,6 @@ static enum ledger_status ask(
 
 /* --- Heads of the report --------------------------------------------------------------------- */
 
-/* The chains' heads as they stood before the run: each of them lies in what the run reads, while a
- * head taken afterwards may be newer than it. */
-struct known {
-	struct arena arena;
-	struct ledger_chain *chains;
-	size_t n;
-	size_t cap;
-};
-
-#define CLEANUP_KNOWN __attribute__((cleanup(known_done)))
-
-static void known_done(struct known *known)
-{
-	arena_done(&known->arena);
-	free(known->chains);
-}
-
-static enum ledger_status keep_chain(
-	const struct ledger_chain *chain, void *context, struct ledger_error *err)
-{
-	struct known *known = context;
-	if (known->n == known->cap) {
-		size_t cap = known->cap ? 2 * known->cap : 64;
-		struct ledger_chain *grown = realloc(known->chains, cap * sizeof(*grown));
-		if (!grown)
-			return fail(err, LEDGER_NO_MEMORY, "out of memory");
-		known->chains = grown;
-		known->cap = cap;
-	}
-	struct ledger_chain *copy = &known->chains[known->n];
-	*copy = *chain;
-	copy->origin = arena_copy(&known->arena, chain->origin);
-	copy->domain = arena_copy(&known->arena, chain->domain);
-	if (!copy->origin.ptr || !copy->domain.ptr)
-		return fail(err, LEDGER_NO_MEMORY, "out of memory");
-	known->n++;
-	return LEDGER_OK;
-}
-
 static bool was_read(const struct ledger_chain *chain, const struct report *report)
 {
 	const struct ledger_verify_options *asked = report->asked;
@@ -165,14 +125,14 @@ static bool was_read(const struct ledger_chain *chain, const struct report *repo
 	       (!asked->domain.ptr || slice_eq(chain->domain, asked->domain));
 }
 
-static void add_heads(struct report *report, const struct known *known)
+static void add_heads(struct report *report, const struct chain_list *known)
 {
 	for (size_t i = 0; i < known->n; i++) {
-		if (!was_read(&known->chains[i], report))
+		if (!was_read(&known->items[i], report))
 			continue;
 		if (report->heads.len)
 			buf_add_char(&report->heads, ',');
-		heads_add_json(&report->heads, &known->chains[i]);
+		heads_add_json(&report->heads, &known->items[i]);
 	}
 }
 
@@ -224,16 +184,17 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	(void)argv;
 	struct ledger_verify_options asked;
 	CLEANUP_HEADS struct heads heads = { 0 };
-	CLEANUP_KNOWN struct known known = { 0 };
+	CLEANUP_CHAIN_LIST struct chain_list known = { 0 };
 	CLEANUP_REPORT struct report report = {
 		.file = ledger_path(l), .node = ledger_node(l), .asked = &asked
 	};
 	TRY(ask(&asked, &heads, err));
 	asked.context = &report;
 	struct ledger_error ignored;
-	/* A list that cannot be read is for the verification to report. */
+	/* Read before the run: each head lies in what the run reads, while one read afterwards may be newer.
+	 * A list that cannot be read is for the run to report. */
 	if (output.format == FORMAT_JSON)
-		ledger_chains(l, keep_chain, &known, &ignored);
+		chain_list_read(l, &known, &ignored);
 	enum ledger_status status = run_report(l, &report, err);
 	add_heads(&report, &known);
 	if (status == LEDGER_OK && output.quiet && !output_path)

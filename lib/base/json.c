@@ -183,7 +183,7 @@ static size_t take_escape(struct slice *rest, char out[4])
 	return 1;
 }
 
-/* The next decoded piece of the inside of a string; an escape is decoded into `room`. Empty at the end. */
+/* The next decoded piece of the inside of a string that is not empty; an escape goes to `room`. */
 static struct slice take_piece(struct slice *rest, char room[4])
 {
 	if (rest->len && rest->ptr[0] == '\\')

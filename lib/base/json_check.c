@@ -1,9 +1,9 @@
 /*
  * json_check: is this one JSON value (RFC 8259)?
  *
- * It goes through the text once. What is open is a stack of bits, one a level (1: object, 0: array),
- * so depth costs no memory and no recursion. Each scan_ function begins with s->at at its first byte
- * and leaves it behind its last.
+ * It goes through the text once. What is open is a stack of bits, one a level (1: object,
+ * 0: array), so depth costs no memory and no recursion. Each scan_ function begins with s->at at
+ * its first byte and leaves it behind its last.
  */
 #include "json.h"
 
@@ -27,7 +27,7 @@ static const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
 		memcpy(&word, at, 8);
 		uint64_t quotes = word ^ EACH_BYTE * '"';
 		uint64_t slashes = word ^ EACH_BYTE * '\\';
-		/* In ASCII a subtraction sets a byte's high bit only where the byte was too small. */
+		/* In ASCII a subtraction sets a high bit only where the byte was too small. */
 		uint64_t stops = word | (word - EACH_BYTE * ' ') | (quotes - EACH_BYTE) |
 				 (slashes - EACH_BYTE);
 		if (stops & EACH_BYTE * 0x80)

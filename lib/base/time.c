@@ -1,5 +1,6 @@
 /*
- * Moments as text. UTC is reckoned by hand (civil.c); local time is what mktime and localtime_r say.
+ * Moments as text. UTC is reckoned by hand (civil.c); local time is what mktime and localtime_r
+ * say.
  */
 #include "time.h"
 

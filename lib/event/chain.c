@@ -25,6 +25,9 @@ struct canon {
 	uint8_t bytes[CANON_MAX];
 };
 
+/* Not cleared by the compiler: 10 KiB of zeros for each hash would cost more than the hash. */
+#define UNCLEARED __attribute__((uninitialized))
+
 static void put_u64(struct canon *c, uint64_t value)
 {
 	uint64_t big = __builtin_bswap64(value);
@@ -106,7 +109,7 @@ static void put_hash(
 
 void chain_body(const struct event *event, uint8_t out[EVENT_HASH_SIZE])
 {
-	struct canon c;
+	struct canon c UNCLEARED;
 	SHA256_CTX state;
 	uint64_t metadata_len = __builtin_bswap64(event->metadata.len);
 	put_body_head(&c, event);
@@ -121,7 +124,7 @@ void chain_body(const struct event *event, uint8_t out[EVENT_HASH_SIZE])
 void chain_hash(const struct event *event, const uint8_t body[EVENT_HASH_SIZE],
 	uint8_t out[EVENT_HASH_SIZE])
 {
-	struct canon c;
+	struct canon c UNCLEARED;
 	SHA256_CTX state;
 	put_hash(&c, event, body);
 	SHA256_Init(&state);
@@ -131,7 +134,7 @@ void chain_hash(const struct event *event, const uint8_t body[EVENT_HASH_SIZE],
 
 void chain_body_bytes(const struct event *event, struct buf *out)
 {
-	struct canon c;
+	struct canon c UNCLEARED;
 	put_body_head(&c, event);
 	buf_add(out, c.bytes, c.len);
 	buf_add_slice(out, event->payload);
@@ -141,7 +144,7 @@ void chain_body_bytes(const struct event *event, struct buf *out)
 void chain_hash_bytes(
 	const struct event *event, const uint8_t body[EVENT_HASH_SIZE], struct buf *out)
 {
-	struct canon c;
+	struct canon c UNCLEARED;
 	put_hash(&c, event, body);
 	buf_add(out, c.bytes, c.len);
 }
@@ -217,7 +220,8 @@ void chain_key_done(struct chain_key *key)
 void chain_genesis(
 	struct slice origin, uint64_t epoch, struct slice domain, uint8_t out[EVENT_HASH_SIZE])
 {
-	struct canon c = { .len = 0 };
+	struct canon c UNCLEARED;
+	c.len = 0;
 	put_u64(&c, 4);
 	put_slice(&c, SLICE("ledgerbox/genesis/v1"));
 	put_slice(&c, origin);

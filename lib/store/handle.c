@@ -199,7 +199,8 @@ static enum ledger_status fill_file(struct ledger *l, struct ledger_error *err)
 	TRY(store_run_script(l->store, sql_schema, err));
 	TRY(write_first_seal(l, err));
 	TRY(store_commit(l->store, err));
-	TRY(store_fold(l->store, err)); /* so that even a copy of the bare file says that it is a ledger */
+	TRY(store_fold(
+		l->store, err)); /* so that even a copy of the bare file says that it is a ledger */
 	return file_sync_folder(l->options->path, err);
 }
 

@@ -138,18 +138,19 @@ enum ledger_status home_check(struct ledger *l, const struct seal *seal,
 enum ledger_status home_path(const struct ledger *l, const char *suffix, uint64_t epoch,
 	struct buf *out, struct ledger_error *err);
 
-/* row.c: the current row of a statement with the event columns of sql.c. */
+/* row.c: a row of the event columns of sql.c. */
 enum row_state {
 	ROW_GOOD,
 	ROW_MALFORMED,	   /* a column of wrong type or size; *what names it */
 	ROW_UNKNOWN_CHAIN, /* no such chain, domain or key row */
 	ROW_ERASED	   /* payload given up: format known, not verifiable by this version */
 };
-enum row_state row_event(struct ledger *l, struct stmt *st, struct event *event, uint64_t *chain,
-	uint64_t *domain, const char **what);
+enum row_state row_event(struct ledger *l, struct value *const *row, struct event *event,
+	uint64_t *chain, uint64_t *domain, const char **what);
+uint64_t row_position(struct value *const *row);
 /* For verify's statements, which end in column body. */
-bool row_has_no_body(struct stmt *st);
-/* The same for readers: LEDGER_DAMAGED names the position. */
+bool row_has_no_body(struct value *const *row);
+/* The row that a statement stands on, for readers: LEDGER_DAMAGED names the position. */
 enum ledger_status row_read(
 	struct ledger *l, struct stmt *st, struct event *event, struct ledger_error *err);
 

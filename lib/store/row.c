@@ -26,9 +26,9 @@ enum column {
 	COL_BODY /* only where verify asks for it */
 };
 
-static bool read_bytes(struct stmt *st, int at, uint8_t *out, size_t n)
+static bool read_bytes(struct value *const *row, int at, uint8_t *out, size_t n)
 {
-	struct slice bytes = column_blob(st, at);
+	struct slice bytes = value_blob(row[at]);
 	if (bytes.len != n || !bytes.ptr)
 		return false;
 	memcpy(out, bytes.ptr, n);
@@ -36,62 +36,62 @@ static bool read_bytes(struct stmt *st, int at, uint8_t *out, size_t n)
 }
 
 /* A text, or NULL where that is allowed. */
-static bool read_text(struct stmt *st, int at, bool may_be_absent, struct slice *out)
+static bool read_text(struct value *const *row, int at, bool may_be_absent, struct slice *out)
 {
-	*out = column_text(st, at);
-	return out->ptr || (may_be_absent && column_is_null(st, at));
+	*out = value_text(row[at]);
+	return out->ptr || (may_be_absent && value_is_null(row[at]));
 }
 
 /* Columns in which a wrong type or size can only be damage; NULL when all is well. */
-static const char *read_columns(struct stmt *st, struct event *e)
+static const char *read_columns(struct value *const *row, struct event *e)
 {
-	if (!column_u64(st, COL_POSITION, &e->position))
+	if (!value_u64(row[COL_POSITION], &e->position))
 		return "position";
-	if (!column_u64(st, COL_SEQUENCE, &e->sequence))
+	if (!value_u64(row[COL_SEQUENCE], &e->sequence))
 		return "sequence";
-	if (!read_bytes(st, COL_ID, e->id, sizeof(e->id)))
+	if (!read_bytes(row, COL_ID, e->id, sizeof(e->id)))
 		return "id";
-	if (!read_text(st, COL_STREAM, true, &e->stream))
+	if (!read_text(row, COL_STREAM, true, &e->stream))
 		return "stream";
-	if (!column_u64(st, COL_VERSION, &e->version))
+	if (!value_u64(row[COL_VERSION], &e->version))
 		return "version";
-	if (!read_text(st, COL_TYPE, false, &e->type))
+	if (!read_text(row, COL_TYPE, false, &e->type))
 		return "type";
-	if (!column_u64(st, COL_SCHEMA, &e->schema))
+	if (!value_u64(row[COL_SCHEMA], &e->schema))
 		return "schema";
-	if (!column_u64(st, COL_CLOCK, &e->clock))
+	if (!value_u64(row[COL_CLOCK], &e->clock))
 		return "clock";
-	if (!column_u64(st, COL_TIME, &e->time))
+	if (!value_u64(row[COL_TIME], &e->time))
 		return "time";
-	if (!read_text(st, COL_TAGS, true, &e->tags))
+	if (!read_text(row, COL_TAGS, true, &e->tags))
 		return "tags";
-	if (!read_bytes(st, COL_PREV, e->prev, EVENT_HASH_SIZE))
+	if (!read_bytes(row, COL_PREV, e->prev, EVENT_HASH_SIZE))
 		return "prev";
-	if (!read_bytes(st, COL_HASH, e->hash, EVENT_HASH_SIZE))
+	if (!read_bytes(row, COL_HASH, e->hash, EVENT_HASH_SIZE))
 		return "hash";
-	if (!read_bytes(st, COL_MAC, e->mac, EVENT_HASH_SIZE))
+	if (!read_bytes(row, COL_MAC, e->mac, EVENT_HASH_SIZE))
 		return "mac";
 	return NULL;
 }
 
-static const char *read_body(struct stmt *st, struct event *e)
+static const char *read_body(struct value *const *row, struct event *e)
 {
-	if (!read_text(st, COL_METADATA, true, &e->metadata))
+	if (!read_text(row, COL_METADATA, true, &e->metadata))
 		return "metadata";
-	if (!read_text(st, COL_PAYLOAD, false, &e->payload))
+	if (!read_text(row, COL_PAYLOAD, false, &e->payload))
 		return "payload";
-	if (!read_bytes(st, COL_SALT, e->salt, sizeof(e->salt)))
+	if (!read_bytes(row, COL_SALT, e->salt, sizeof(e->salt)))
 		return "salt";
 	return NULL;
 }
 
-static bool read_names(struct ledger *l, struct stmt *st, struct event *e, uint64_t *chain,
+static bool read_names(struct ledger *l, struct value *const *row, struct event *e, uint64_t *chain,
 	uint64_t *domain, const char **what)
 {
 	uint64_t key;
 	*what = "chain";
-	if (!column_u64(st, COL_CHAIN, chain) || !column_u64(st, COL_DOMAIN, domain) ||
-		!column_u64(st, COL_KEY, &key))
+	if (!value_u64(row[COL_CHAIN], chain) || !value_u64(row[COL_DOMAIN], domain) ||
+		!value_u64(row[COL_KEY], &key))
 		return false;
 	const struct chain_row *found = names_chain(l, *chain);
 	const struct word_row *signer = names_key(l, key);
@@ -107,24 +107,31 @@ static bool read_names(struct ledger *l, struct stmt *st, struct event *e, uint6
 	return true;
 }
 
-enum row_state row_event(struct ledger *l, struct stmt *st, struct event *event, uint64_t *chain,
-	uint64_t *domain, const char **what)
+enum row_state row_event(struct ledger *l, struct value *const *row, struct event *event,
+	uint64_t *chain, uint64_t *domain, const char **what)
 {
-	*what = read_columns(st, event);
+	*what = read_columns(row, event);
 	if (*what)
 		return ROW_MALFORMED;
-	if (!read_names(l, st, event, chain, domain, what))
+	if (!read_names(l, row, event, chain, domain, what))
 		return ROW_UNKNOWN_CHAIN;
-	*what = read_body(st, event);
+	*what = read_body(row, event);
 	if (!*what)
 		return ROW_GOOD;
-	return column_is_null(st, COL_PAYLOAD) && column_is_null(st, COL_SALT) ? ROW_ERASED
+	return value_is_null(row[COL_PAYLOAD]) && value_is_null(row[COL_SALT]) ? ROW_ERASED
 									       : ROW_MALFORMED;
 }
 
-bool row_has_no_body(struct stmt *st)
+bool row_has_no_body(struct value *const *row)
 {
-	return column_is_null(st, COL_BODY);
+	return value_is_null(row[COL_BODY]);
+}
+
+uint64_t row_position(struct value *const *row)
+{
+	uint64_t position = 0;
+	value_u64(row[COL_POSITION], &position);
+	return position;
 }
 
 enum ledger_status row_read(
@@ -132,12 +139,11 @@ enum ledger_status row_read(
 {
 	const char *what;
 	uint64_t chain, domain;
-	enum row_state state = row_event(l, st, event, &chain, &domain, &what);
-	if (state == ROW_GOOD)
+	struct value *row[COL_PAYLOAD + 1];
+	stmt_values(st, COL_PAYLOAD + 1, row);
+	if (row_event(l, row, event, &chain, &domain, &what) == ROW_GOOD)
 		return LEDGER_OK;
-	uint64_t position = 0;
-	column_u64(st, COL_POSITION, &position);
-	fail(err, LEDGER_DAMAGED, "position %" PRIu64 " of %s has a malformed %s", position,
-		store_path(l->store), what);
+	fail(err, LEDGER_DAMAGED, "position %" PRIu64 " of %s has a malformed %s",
+		row_position(row), store_path(l->store), what);
 	return hint(err, "ledgerbox verify lists what is wrong");
 }

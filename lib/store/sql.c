@@ -98,21 +98,22 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_NEXT_STREAM] = "SELECT stream FROM event WHERE stream > ?1 ORDER BY stream LIMIT 1",
 	[SQL_NEXT_TAG] = "SELECT tag FROM tag WHERE tag > ?1 ORDER BY tag LIMIT 1",
 
-	[SQL_VERIFY_ROWS] = "SELECT " EVENT_COLUMNS
-			    ", body FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position",
-	[SQL_VERIFY_CHAIN] = "SELECT " EVENT_COLUMNS
-			     ", body FROM event WHERE chain = ?1 AND +position BETWEEN ?2 AND ?3 "
-			     "ORDER BY sequence",
+	[SQL_VERIFY_ROWS] =
+		"SELECT each(" EVENT_COLUMNS ", body) FROM event WHERE position BETWEEN ?1 AND ?2",
+	[SQL_VERIFY_CHAIN] = "SELECT each(" EVENT_COLUMNS ", body) FROM "
+			     "(SELECT * FROM event INDEXED BY event_chain WHERE chain = ?1 AND "
+			     "+position BETWEEN ?2 AND ?3 "
+			     "ORDER BY sequence)",
 	[SQL_VERIFY_VERSION] = "SELECT 1 FROM event WHERE stream = ?1 AND domain = ?2 AND version "
 			       ">= ?3 AND chain = ?4 "
 			       "AND sequence < ?5 LIMIT 1",
 	[SQL_VERIFY_VERSIONS] =
-		"SELECT stream, domain, version, position FROM event WHERE stream IS NOT NULL "
-		"ORDER BY stream, domain, version, position",
+		"SELECT each(stream, domain, version, position) FROM event INDEXED BY event_stream "
+		"WHERE stream IS NOT NULL",
 	[SQL_VERIFY_STREAM] =
 		"SELECT chain, version, position FROM event WHERE stream = ?1 AND domain = ?2 "
 		"ORDER BY chain, sequence",
-	[SQL_VERIFY_TAGS] = "SELECT tag, position FROM tag",
+	[SQL_VERIFY_TAGS] = "SELECT each(tag, position) FROM tag",
 	/* What ANALYZE leaves behind does no harm. */
 	[SQL_SCHEMA] = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name "
 		       "NOT LIKE 'sqlite_stat%' "

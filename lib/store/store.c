@@ -25,8 +25,17 @@
 /* On close a longer -wal than this is folded: the next process to open reads all of it first. */
 #define CLOSE_PAGES 250
 
+/* What each(…) does with a row. */
+struct each {
+	store_row_fn *fn;
+	void *context;
+	struct ledger_error *err;
+	enum ledger_status status;
+};
+
 struct store {
 	sqlite3 *db;
+	struct each each;
 	char *path;
 	uint64_t timeout;
 	uint64_t waiting_since;
@@ -170,6 +179,9 @@ static void close_db(struct store *s)
 	s->db = NULL;
 }
 
+static void each_step(sqlite3_context *context, int argc, sqlite3_value **argv);
+static void each_final(sqlite3_context *context);
+
 static enum ledger_status open_db(
 	struct store *s, enum store_mode mode, const char *uri_flags, struct ledger_error *err)
 {
@@ -190,6 +202,8 @@ static enum ledger_status open_db(
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 	sqlite3_busy_handler(s->db, wait_for_lock, s);
+	sqlite3_create_function_v2(s->db, "each", -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, &s->each,
+		NULL, each_step, each_final, NULL);
 	return LEDGER_OK;
 }
 
@@ -540,36 +554,100 @@ enum ledger_status stmt_run(struct store *s, struct stmt *st, struct ledger_erro
 	return status;
 }
 
+static sqlite3_value *raw_value(struct value *value)
+{
+	return (sqlite3_value *)(void *)value;
+}
+
+bool value_u64(struct value *value, uint64_t *out)
+{
+	if (sqlite3_value_type(raw_value(value)) != SQLITE_INTEGER)
+		return false;
+	int64_t number = sqlite3_value_int64(raw_value(value));
+	if (number < 0)
+		return false;
+	*out = (uint64_t)number;
+	return true;
+}
+
+struct slice value_text(struct value *value)
+{
+	if (sqlite3_value_type(raw_value(value)) != SQLITE_TEXT)
+		return (struct slice){ NULL, 0 };
+	const char *text = (const char *)sqlite3_value_text(raw_value(value));
+	return (struct slice){ text, (size_t)sqlite3_value_bytes(raw_value(value)) };
+}
+
+struct slice value_blob(struct value *value)
+{
+	if (sqlite3_value_type(raw_value(value)) != SQLITE_BLOB)
+		return (struct slice){ NULL, 0 };
+	const char *bytes = sqlite3_value_blob(raw_value(value));
+	return (struct slice){ bytes ? bytes : "", (size_t)sqlite3_value_bytes(raw_value(value)) };
+}
+
+bool value_is_null(struct value *value)
+{
+	return sqlite3_value_type(raw_value(value)) == SQLITE_NULL;
+}
+
+/* SQLite calls this value unprotected: fit for one thread, which is what a connection has here. */
+static struct value *column(struct stmt *st, int at)
+{
+	return (struct value *)(void *)sqlite3_column_value(raw(st), at);
+}
+
 bool column_u64(struct stmt *st, int at, uint64_t *out)
 {
-	if (sqlite3_column_type(raw(st), at) != SQLITE_INTEGER)
-		return false;
-	int64_t value = sqlite3_column_int64(raw(st), at);
-	if (value < 0)
-		return false;
-	*out = (uint64_t)value;
-	return true;
+	return value_u64(column(st, at), out);
 }
 
 struct slice column_text(struct stmt *st, int at)
 {
-	if (sqlite3_column_type(raw(st), at) != SQLITE_TEXT)
-		return (struct slice){ NULL, 0 };
-	const char *text = (const char *)sqlite3_column_text(raw(st), at);
-	return (struct slice){ text, (size_t)sqlite3_column_bytes(raw(st), at) };
+	return value_text(column(st, at));
 }
 
 struct slice column_blob(struct stmt *st, int at)
 {
-	if (sqlite3_column_type(raw(st), at) != SQLITE_BLOB)
-		return (struct slice){ NULL, 0 };
-	const char *bytes = sqlite3_column_blob(raw(st), at);
-	return (struct slice){ bytes ? bytes : "", (size_t)sqlite3_column_bytes(raw(st), at) };
+	return value_blob(column(st, at));
 }
 
-bool column_is_null(struct stmt *st, int at)
+void stmt_values(struct stmt *st, int n, struct value **out)
 {
-	return sqlite3_column_type(raw(st), at) == SQLITE_NULL;
+	for (int i = 0; i < n; i++)
+		out[i] = column(st, i);
+}
+
+/* --- each(…): an aggregate function that hands its arguments on ---------------------------------- */
+
+static void each_step(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	struct each *each = sqlite3_user_data(context);
+	(void)argc;
+	if (each->status == LEDGER_OK)
+		each->status =
+			each->fn((struct value *const *)(void *)argv, each->context, each->err);
+	if (each->status != LEDGER_OK)
+		sqlite3_result_error(context, "stopped", -1);
+}
+
+static void each_final(sqlite3_context *context)
+{
+	sqlite3_result_null(context);
+}
+
+enum ledger_status store_each(
+	struct store *s, struct stmt *st, store_row_fn *fn, void *context, struct ledger_error *err)
+{
+	struct each outer = s->each;
+	s->each = (struct each){ fn, context, err, LEDGER_OK };
+	int code = sqlite3_step(raw(st));
+	enum ledger_status status = s->each.status;
+	s->each = outer;
+	if (status == LEDGER_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+		status = fail_code(s, code, err);
+	sqlite3_reset(raw(st));
+	return status;
 }
 
 enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err)

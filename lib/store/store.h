@@ -75,12 +75,31 @@ enum ledger_status stmt_row(struct store *s, struct stmt *st, bool *row, struct 
 /* Steps a statement to its end, resets it. */
 enum ledger_status stmt_run(struct store *s, struct stmt *st, struct ledger_error *err);
 
-/* Columns from 0, valid until the next step. A value of another type is not converted:
- * column_u64 gives false for a non-integer or negative, the others an absent slice. */
+/* A value of a row, valid until the next step. One of another type is not converted: value_u64 gives
+ * false for a non-integer or negative, the others an absent slice. */
+struct value;
+bool value_u64(struct value *value, uint64_t *out);
+struct slice value_text(struct value *value);
+struct slice value_blob(struct value *value);
+bool value_is_null(struct value *value);
+
+/* Columns of the row at hand, from 0. */
 bool column_u64(struct stmt *st, int at, uint64_t *out);
 struct slice column_text(struct stmt *st, int at);
 struct slice column_blob(struct stmt *st, int at);
-bool column_is_null(struct stmt *st, int at);
+
+/* The first n of them at once. */
+void stmt_values(struct stmt *st, int n, struct value **out);
+
+/*
+ * Steps a statement of the form SELECT each(…) FROM …, handing the arguments of `each` to fn row by
+ * row: half the price of a step and a column at a time. Anything but LEDGER_OK from fn ends it and is
+ * what comes back. Inside fn other statements may run.
+ */
+typedef enum ledger_status store_row_fn(
+	struct value *const *values, void *context, struct ledger_error *err);
+enum ledger_status store_each(struct store *s, struct stmt *st, store_row_fn *fn, void *context,
+	struct ledger_error *err);
 
 /* Runs a script (schema.sql). */
 enum ledger_status store_run_script(struct store *s, const char *script, struct ledger_error *err);

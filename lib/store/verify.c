@@ -34,7 +34,7 @@ static void fill_place(struct found *found, const struct event *event)
 		SLICE_ARG(event->origin), event->epoch, SLICE_ARG(event->domain), event->sequence);
 }
 
-void report_problem(struct verification *v, const char *code, const struct event *event,
+void verify_report_damage(struct verification *v, const char *code, const struct event *event,
 	uint64_t position, const char *format, ...)
 {
 	struct found found = { .code = code, .status = LEDGER_DAMAGED, .position = position };
@@ -59,7 +59,7 @@ static bool is_said(const struct findings *f, const struct found *found)
 	return false;
 }
 
-void report_unverified(struct verification *v, const char *code, const struct event *event,
+void verify_report_unverified(struct verification *v, const char *code, const struct event *event,
 	const char *format, ...)
 {
 	struct found found = { .code = code, .status = LEDGER_UNVERIFIED };
@@ -75,10 +75,10 @@ void report_unverified(struct verification *v, const char *code, const struct ev
 	pthread_mutex_unlock(&v->findings.lock);
 }
 
-void report_failure(struct verification *v, const struct ledger_error *err)
+void verify_report_failure(struct verification *v, const struct ledger_error *err)
 {
 	if (err->status == LEDGER_DAMAGED)
-		report_problem(v, "FILE_CORRUPT", NULL, 0, "%.180s", err->text);
+		verify_report_damage(v, "FILE_CORRUPT", NULL, 0, "%.180s", err->text);
 	pthread_mutex_lock(&v->findings.lock);
 	if (v->findings.failed == LEDGER_OK) {
 		v->findings.failed = err->status;
@@ -127,7 +127,7 @@ static enum ledger_status start_behind_last(struct verification *v, struct ledge
 	struct slice hash = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
 	if (hash.len == EVENT_HASH_SIZE && memcmp(hash.ptr, state.hash, EVENT_HASH_SIZE) == 0)
 		return LEDGER_OK;
-	report_problem(v, "ROLLED_BACK", NULL, state.position,
+	verify_report_damage(v, "ROLLED_BACK", NULL, state.position,
 		"position %" PRIu64 " is not the event that was verified last time",
 		state.position);
 	v->from = 1;
@@ -177,13 +177,13 @@ static void work_on_pieces(struct verification *v, struct ledger *l)
 {
 	struct ledger_error err;
 	if (v->whole && !atomic_exchange(&v->versions_taken, true) && verify_versions(v, l, &err))
-		report_failure(v, &err);
+		verify_report_failure(v, &err);
 	for (;;) {
 		size_t i = atomic_fetch_add(&v->next_piece, 1);
 		if (i >= v->n_pieces || atomic_load(&v->stop))
 			return;
 		if (verify_piece(v, l, &v->pieces[i], &err))
-			report_failure(v, &err);
+			verify_report_failure(v, &err);
 	}
 }
 
@@ -208,7 +208,7 @@ static void *worker(void *context)
 	struct verification *v = context;
 	struct ledger_error err;
 	if (worker_run(v, &err))
-		report_failure(v, &err);
+		verify_report_failure(v, &err);
 	return NULL;
 }
 
@@ -274,7 +274,7 @@ static void verify_chains(struct verification *v)
 			(o->domain.ptr && !slice_eq(c->domain_name, o->domain)))
 			continue;
 		if (verify_one_chain(v, l, c->id, &v->pieces[0], &err))
-			report_failure(v, &err);
+			verify_report_failure(v, &err);
 		show_progress(v);
 	}
 	v->pieces[0].done = true;
@@ -296,12 +296,12 @@ static enum ledger_status check_before_range(struct verification *v, uint64_t ch
 	TRY(stmt_row(v->ledger->store, st, &row, err));
 	struct slice hash = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
 	if (!row)
-		report_problem(v, "SEQUENCE_GAP", at, 0, "sequence %" PRIu64 " has none before it",
-			edge->first_sequence);
+		verify_report_damage(v, "SEQUENCE_GAP", at, 0,
+			"sequence %" PRIu64 " has none before it", edge->first_sequence);
 	else if (hash.len != EVENT_HASH_SIZE ||
 		 memcmp(hash.ptr, edge->first_prev, EVENT_HASH_SIZE) != 0)
-		report_problem(v, "LINK_BROKEN", at, 0, "prev is not the hash of sequence %" PRIu64,
-			edge->first_sequence - 1);
+		verify_report_damage(v, "LINK_BROKEN", at, 0,
+			"prev is not the hash of sequence %" PRIu64, edge->first_sequence - 1);
 	return LEDGER_OK;
 }
 
@@ -309,13 +309,14 @@ static void check_seam(struct verification *v, const struct edge *before, const 
 	struct event *at)
 {
 	if (edge->first_sequence != before->last_sequence + 1)
-		report_problem(v, "SEQUENCE_GAP", at, 0, "sequence %" PRIu64 " follows %" PRIu64,
-			edge->first_sequence, before->last_sequence);
-	else if (!chain_same(edge->first_prev, before->last_hash, EVENT_HASH_SIZE))
-		report_problem(v, "LINK_BROKEN", at, 0, "prev is not the hash of sequence %" PRIu64,
+		verify_report_damage(v, "SEQUENCE_GAP", at, 0,
+			"sequence %" PRIu64 " follows %" PRIu64, edge->first_sequence,
 			before->last_sequence);
+	else if (memcmp(edge->first_prev, before->last_hash, EVENT_HASH_SIZE) != 0)
+		verify_report_damage(v, "LINK_BROKEN", at, 0,
+			"prev is not the hash of sequence %" PRIu64, before->last_sequence);
 	else if (edge->first_clock <= before->last_clock)
-		report_problem(
+		verify_report_damage(
 			v, "CLOCK_BACKWARDS", at, 0, "the clock does not grow along the chain");
 }
 
@@ -362,7 +363,7 @@ static enum ledger_status check_seams(
 		const struct piece *before = &v->pieces[i - 1], *piece = &v->pieces[i];
 		if (before->done && piece->done && before->has_link && piece->has_link &&
 			memcmp(before->link, piece->link_before, EVENT_HASH_SIZE) != 0)
-			report_problem(v, "MARK_MISMATCH", NULL, before->to,
+			verify_report_damage(v, "MARK_MISMATCH", NULL, before->to,
 				"the mark's link is not that of the events before it");
 	}
 	return LEDGER_OK;
@@ -439,17 +440,20 @@ static void check_parts(struct verification *v, struct ledger_verify_report *rep
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (parts[i] && parts[i](v, &err))
-			report_failure(v, &err);
+			verify_report_failure(v, &err);
 	if (check_seams(v, report, &err) || verify_seal(v, report, &err))
-		report_failure(v, &err);
+		verify_report_failure(v, &err);
 }
 
 static enum ledger_status verify_all(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err)
 {
 	CLEANUP_READ_TXN struct read_txn txn = { 0 };
+	struct ledger_error ignored;
+	v->has_head = home_read_head(v->ledger, v->ledger->epoch, &v->head, &ignored) == LEDGER_OK;
 	TRY(read_txn_begin(&txn, v->ledger->store, err));
 	TRY(seal_read(v->ledger, &v->seal, err));
+	v->has_head = v->has_head && v->seal.epoch == v->ledger->epoch;
 	TRY(names_load(v->ledger, err));
 	TRY(choose_range(v, err));
 	unsigned workers = count_workers(v);

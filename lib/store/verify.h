@@ -58,6 +58,8 @@ struct verification {
 	struct ledger *ledger; /* of the caller: its snapshot says how far */
 	const struct ledger_verify_options *options;
 	struct seal seal;
+	bool has_head; /* read before the snapshot was taken, so never ahead of it by right */
+	struct head_file head;
 	uint64_t from, to;
 	bool whole;    /* from 1 to the end, all chains */
 	bool by_chain; /* only some chains */
@@ -72,12 +74,12 @@ struct verification {
 };
 
 /* verify.c */
-void report_problem(struct verification *v, const char *code, const struct event *event,
+void verify_report_damage(struct verification *v, const char *code, const struct event *event,
 	uint64_t position, const char *format, ...) __attribute__((format(printf, 5, 6)));
-void report_unverified(struct verification *v, const char *code, const struct event *event,
+void verify_report_unverified(struct verification *v, const char *code, const struct event *event,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* A failure to read: damage is a problem (FILE_CORRUPT), all else means that verify could not finish. */
-void report_failure(struct verification *v, const struct ledger_error *err);
+void verify_report_failure(struct verification *v, const struct ledger_error *err);
 
 /* verify_piece.c: one piece by a worker's own ledger handle. */
 enum ledger_status verify_piece(

@@ -22,7 +22,7 @@ static int compare_names(const struct slice a[3], const struct slice b[3])
 
 static void report_object(struct verification *v, const struct slice object[3], const char *what)
 {
-	report_problem(v, "SCHEMA_CHANGED", NULL, 0, "%.*s %.*s %s", SLICE_ARG(object[0]),
+	verify_report_damage(v, "SCHEMA_CHANGED", NULL, 0, "%.*s %.*s %s", SLICE_ARG(object[0]),
 		SLICE_ARG(object[1]), what);
 }
 
@@ -96,7 +96,7 @@ static enum ledger_status check_stream_by_chain(struct version_scan *s, struct l
 			!column_u64(st, 2, &position))
 			continue; /* reported with its row */
 		if (this_chain == chain && this_version <= version)
-			report_problem(s->v, "VERSION_BACKWARDS", NULL, position,
+			verify_report_damage(s->v, "VERSION_BACKWARDS", NULL, position,
 				"version %" PRIu64 " of stream %.*s does not grow along the chain",
 				this_version, SLICE_ARG(buf_slice(&s->stream)));
 		chain = this_chain;
@@ -105,12 +105,13 @@ static enum ledger_status check_stream_by_chain(struct version_scan *s, struct l
 }
 
 static enum ledger_status scan_version(
-	struct version_scan *s, struct stmt *st, struct ledger_error *err)
+	struct value *const *row, void *context, struct ledger_error *err)
 {
+	struct version_scan *s = context;
 	uint64_t domain, version, position;
-	struct slice stream = column_text(st, 0);
-	if (!column_u64(st, 1, &domain) || !column_u64(st, 2, &version) ||
-		!column_u64(st, 3, &position))
+	struct slice stream = value_text(row[0]);
+	if (!value_u64(row[1], &domain) || !value_u64(row[2], &version) ||
+		!value_u64(row[3], &position))
 		return LEDGER_OK;
 	if (domain != s->domain || !slice_eq(stream, buf_slice(&s->stream))) {
 		buf_reset(&s->stream);
@@ -130,16 +131,10 @@ static enum ledger_status scan_version(
 enum ledger_status verify_versions(
 	struct verification *v, struct ledger *l, struct ledger_error *err)
 {
-	CLEANUP_OWN_STMT struct stmt *st = NULL;
+	CLEANUP_STMT struct stmt *st = NULL;
 	struct version_scan s = { .v = v, .ledger = l };
-	enum ledger_status status = store_prepare(l->store, SQL_VERIFY_VERSIONS, &st, err);
-	for (bool row = true; !status && row;) {
-		status = stmt_row(l->store, st, &row, err);
-		if (!status && row)
-			status = scan_version(&s, st, err);
-		if (atomic_load_explicit(&v->stop, memory_order_relaxed))
-			break;
-	}
+	TRY(store_get(l->store, SQL_VERIFY_VERSIONS, &st, err));
+	enum ledger_status status = store_each(l->store, st, scan_version, &s, err);
 	buf_done(&s.stream);
 	return status;
 }
@@ -170,10 +165,10 @@ static enum ledger_status verify_head(
 	}
 	struct slice hash = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
 	if (!row)
-		report_problem(
+		verify_report_damage(
 			v, "HEAD_MISSING", &at, 0, "the event that was the head once is not here");
 	else if (hash.len != EVENT_HASH_SIZE || memcmp(hash.ptr, head->hash, EVENT_HASH_SIZE) != 0)
-		report_problem(v, "HEAD_MISMATCH", &at, 0,
+		verify_report_damage(v, "HEAD_MISMATCH", &at, 0,
 			"another event is here than the one that was the head once");
 	return LEDGER_OK;
 }
@@ -181,19 +176,13 @@ static enum ledger_status verify_head(
 /* The head file knows a later or another event, and this is the file that it speaks of. */
 static enum ledger_status verify_home(struct verification *v, struct ledger_error *err)
 {
-	struct head_file head;
 	struct ledger_error found;
 	uint64_t inode, birth;
-	struct ledger *l = v->ledger;
-	TRY(home_of_file(store_path(l->store), &inode, &birth, err));
-	if (inode != v->seal.inode || home_read_head(l, v->seal.epoch, &head, &found))
+	TRY(home_of_file(store_path(v->ledger->store), &inode, &birth, err));
+	if (!v->has_head || inode != v->seal.inode)
 		return LEDGER_OK;
-	/* Read after the snapshot was taken, it may be ahead of it: only what the present state lacks too counts. */
-	struct ledger_error now;
-	if (head.position > v->seal.position && ledger_check_home(l, &now) == LEDGER_OK)
-		return LEDGER_OK;
-	if (home_check(l, &v->seal, &head, &found) == LEDGER_REFUSED)
-		report_problem(v, "ROLLED_BACK", NULL, 0, "%s", found.text);
+	if (home_check(v->ledger, &v->seal, &v->head, &found) == LEDGER_REFUSED)
+		verify_report_damage(v, "ROLLED_BACK", NULL, 0, "%s", found.text);
 	return LEDGER_OK;
 }
 
@@ -214,7 +203,7 @@ static enum ledger_status check_last_row(struct verification *v, struct ledger_e
 	if (row)
 		column_u64(st, 0, &last);
 	if (last > v->seal.position)
-		report_problem(v, "SEAL_MISMATCH", NULL, v->seal.position + 1,
+		verify_report_damage(v, "SEAL_MISMATCH", NULL, v->seal.position + 1,
 			"there are events behind position %" PRIu64 ", where the seal ends",
 			v->seal.position);
 	return LEDGER_OK;
@@ -226,15 +215,17 @@ static void check_seal_content(struct verification *v, struct ledger_verify_repo
 	static const uint8_t empty[EVENT_HASH_SIZE];
 	const uint8_t *link = last ? last->link : empty;
 	uint64_t clock = 0;
-	if (v->by_chain || v->to != v->seal.position || (last && (!last->done || !last->has_link)))
+	if (v->by_chain || v->to != v->seal.position)
+		return;
+	if (last ? !last->done || !last->has_link : v->seal.position != 0)
 		return;
 	for (size_t i = 0; i < v->n_pieces; i++)
 		clock = v->pieces[i].max_clock > clock ? v->pieces[i].max_clock : clock;
 	if (memcmp(link, v->seal.link, EVENT_HASH_SIZE) != 0)
-		report_problem(
+		verify_report_damage(
 			v, "SEAL_MISMATCH", NULL, 0, "the seal's link is not that of the events");
 	else if (v->whole && clock != v->seal.clock)
-		report_problem(v, "SEAL_MISMATCH", NULL, 0,
+		verify_report_damage(v, "SEAL_MISMATCH", NULL, 0,
 			"the seal's clock is not the highest of the events");
 	memcpy(report->link, link, EVENT_HASH_SIZE);
 	report->seal = true;
@@ -250,10 +241,10 @@ enum ledger_status verify_seal(
 	struct ledger_error found;
 	enum ledger_status status = seal_check_mac(v->ledger, &v->seal, &found);
 	if (status == LEDGER_DAMAGED)
-		report_problem(v, "SEAL_MAC_BAD", NULL, 0,
+		verify_report_damage(v, "SEAL_MAC_BAD", NULL, 0,
 			"the seal was changed by somebody without the key");
 	else if (status == LEDGER_UNVERIFIED)
-		report_unverified(v, "KEY_UNKNOWN", NULL,
+		verify_report_unverified(v, "KEY_UNKNOWN", NULL,
 			"the seal's key %s is not among the keys here", v->seal.key);
 	report->seal_mac = status == LEDGER_OK || status == LEDGER_DAMAGED;
 	return LEDGER_OK;
@@ -272,7 +263,8 @@ enum ledger_status verify_file(struct verification *v, struct ledger_error *err)
 			return LEDGER_OK;
 		struct slice line = column_text(st, 0);
 		if (!slice_is(line, "ok"))
-			report_problem(v, "FILE_CORRUPT", NULL, 0, "SQLite: %.*s", SLICE_ARG(line));
+			verify_report_damage(
+				v, "FILE_CORRUPT", NULL, 0, "SQLite: %.*s", SLICE_ARG(line));
 	}
 }
 
@@ -316,21 +308,24 @@ static enum ledger_status add_tags_of(
 	return buf_check(&s->word, err);
 }
 
+static enum ledger_status subtract_row(
+	struct value *const *row, void *context, struct ledger_error *err)
+{
+	struct tag_sum *s = context;
+	uint64_t position = 0;
+	(void)err;
+	value_u64(row[1], &position);
+	s->sum -= mix(s->key, value_text(row[0]), position);
+	s->n--;
+	return LEDGER_OK;
+}
+
 static enum ledger_status subtract_rows(
 	struct verification *v, struct tag_sum *s, struct ledger_error *err)
 {
-	CLEANUP_OWN_STMT struct stmt *st = NULL;
-	TRY(store_prepare(v->ledger->store, SQL_VERIFY_TAGS, &st, err));
-	for (;;) {
-		uint64_t position = 0;
-		bool row;
-		TRY(stmt_row(v->ledger->store, st, &row, err));
-		if (!row)
-			return LEDGER_OK;
-		column_u64(st, 1, &position);
-		s->sum -= mix(s->key, column_text(st, 0), position);
-		s->n--;
-	}
+	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(store_get(v->ledger->store, SQL_VERIFY_TAGS, &st, err));
+	return store_each(v->ledger->store, st, subtract_row, s, err);
 }
 
 enum ledger_status verify_tags(struct verification *v, struct ledger_error *err)
@@ -345,7 +340,7 @@ enum ledger_status verify_tags(struct verification *v, struct ledger_error *err)
 	buf_done(&s.word);
 	TRY(status);
 	if (s.n != 0 || s.sum != 0)
-		report_problem(
+		verify_report_damage(
 			v, "TAG_INDEX", NULL, 0, "table tag does not list the tags of the events");
 	return LEDGER_OK;
 }

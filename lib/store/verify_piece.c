@@ -9,6 +9,7 @@
 
 struct pass {
 	struct verification *v;
+	uint64_t rows;
 	struct ledger *ledger;
 	struct piece *piece;
 	uint64_t position;	     /* expected next */
@@ -69,15 +70,15 @@ static void check_mac(struct pass *p, const struct event *e)
 	const struct chain_key *key = handle_find_key(p->ledger, e->key);
 	if (!key) {
 		p->piece->unverified++;
-		report_unverified(p->v, "KEY_UNKNOWN", e, "key %.*s is not among the keys here",
-			SLICE_ARG(e->key));
+		verify_report_unverified(p->v, "KEY_UNKNOWN", e,
+			"key %.*s is not among the keys here", SLICE_ARG(e->key));
 		return;
 	}
 	chain_mac(key, e->hash, mac);
 	p->piece->macs++;
 	if (!chain_same(mac, e->mac, EVENT_HASH_SIZE))
-		report_problem(p->v, "MAC_BAD", e, e->position, "the MAC is not that of key %.*s",
-			SLICE_ARG(e->key));
+		verify_report_damage(p->v, "MAC_BAD", e, e->position,
+			"the MAC is not that of key %.*s", SLICE_ARG(e->key));
 }
 
 static void check_hash(struct pass *p, const struct event *e)
@@ -85,8 +86,8 @@ static void check_hash(struct pass *p, const struct event *e)
 	uint8_t body[EVENT_HASH_SIZE], hash[EVENT_HASH_SIZE];
 	chain_body(e, body);
 	chain_hash(e, body, hash);
-	if (!chain_same(hash, e->hash, EVENT_HASH_SIZE))
-		report_problem(p->v, "HASH_MISMATCH", e, e->position,
+	if (memcmp(hash, e->hash, EVENT_HASH_SIZE) != 0)
+		verify_report_damage(p->v, "HASH_MISMATCH", e, e->position,
 			"the recorded hash is not that of the content");
 	check_mac(p, e);
 }
@@ -95,8 +96,8 @@ static void check_genesis(struct pass *p, const struct event *e)
 {
 	uint8_t genesis[EVENT_HASH_SIZE];
 	chain_genesis(e->origin, e->epoch, e->domain, genesis);
-	if (!chain_same(genesis, e->prev, EVENT_HASH_SIZE))
-		report_problem(p->v, "LINK_BROKEN", e, e->position,
+	if (memcmp(genesis, e->prev, EVENT_HASH_SIZE) != 0)
+		verify_report_damage(p->v, "LINK_BROKEN", e, e->position,
 			"the first event does not link to the chain's beginning");
 }
 
@@ -112,13 +113,13 @@ static void check_link(struct pass *p, const struct event *e, struct edge *edge)
 		memcpy(edge->first_prev, e->prev, EVENT_HASH_SIZE);
 		edge->seen = true;
 	} else if (e->sequence != edge->last_sequence + 1) {
-		report_problem(p->v, "SEQUENCE_GAP", e, e->position,
+		verify_report_damage(p->v, "SEQUENCE_GAP", e, e->position,
 			"sequence %" PRIu64 " follows %" PRIu64, e->sequence, edge->last_sequence);
-	} else if (!chain_same(e->prev, edge->last_hash, EVENT_HASH_SIZE)) {
-		report_problem(p->v, "LINK_BROKEN", e, e->position,
+	} else if (memcmp(e->prev, edge->last_hash, EVENT_HASH_SIZE) != 0) {
+		verify_report_damage(p->v, "LINK_BROKEN", e, e->position,
 			"prev is not the hash of sequence %" PRIu64, edge->last_sequence);
 	} else if (e->clock <= edge->last_clock) {
-		report_problem(p->v, "CLOCK_BACKWARDS", e, e->position,
+		verify_report_damage(p->v, "CLOCK_BACKWARDS", e, e->position,
 			"the clock does not grow along the chain");
 	}
 	edge->last_sequence = e->sequence;
@@ -142,7 +143,7 @@ static enum ledger_status check_version(struct pass *p, const struct event *e, u
 	bind_u64(st, 5, e->sequence);
 	TRY(stmt_row(p->ledger->store, st, &row, err));
 	if (row)
-		report_problem(p->v, "VERSION_BACKWARDS", e, e->position,
+		verify_report_damage(p->v, "VERSION_BACKWARDS", e, e->position,
 			"version %" PRIu64 " of stream %.*s does not grow along the chain",
 			e->version, SLICE_ARG(e->stream));
 	return LEDGER_OK;
@@ -157,10 +158,10 @@ static enum ledger_status check_event(struct pass *p, const struct event *e, uin
 	if (!edge)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	if (field)
-		report_problem(
+		verify_report_damage(
 			p->v, "ROW_MALFORMED", e, e->position, "%s is outside the format", field);
 	if (row && row->domain != domain)
-		report_problem(p->v, "DOMAIN_MISMATCH", e, e->position,
+		verify_report_damage(p->v, "DOMAIN_MISMATCH", e, e->position,
 			"the row's domain is not that of its chain");
 	check_hash(p, e);
 	check_link(p, e, edge);
@@ -172,26 +173,26 @@ static enum ledger_status check_event(struct pass *p, const struct event *e, uin
 
 /* --- Rows ------------------------------------------------------------------------------------ */
 
-static enum ledger_status check_row(
-	struct pass *p, struct stmt *st, struct event *e, bool *readable, struct ledger_error *err)
+static enum ledger_status check_row(struct pass *p, struct value *const *row, struct event *e,
+	bool *readable, struct ledger_error *err)
 {
 	const char *what;
 	uint64_t chain, domain;
 	*e = (struct event){ .position = 0 };
-	enum row_state state = row_event(p->ledger, st, e, &chain, &domain, &what);
+	enum row_state state = row_event(p->ledger, row, e, &chain, &domain, &what);
 	*readable = state == ROW_GOOD;
-	if (state == ROW_GOOD && !row_has_no_body(st))
-		report_problem(
+	if (state == ROW_GOOD && !row_has_no_body(row))
+		verify_report_damage(
 			p->v, "ROW_MALFORMED", e, e->position, "a body stands beside a payload");
 	if (state == ROW_ERASED) {
 		p->piece->unverified++;
-		report_unverified(p->v, "FORMAT_UNKNOWN", e,
+		verify_report_unverified(p->v, "FORMAT_UNKNOWN", e,
 			"the content was erased, which this version cannot verify");
 	} else if (state == ROW_UNKNOWN_CHAIN) {
-		report_problem(p->v, "CHAIN_UNKNOWN", NULL, e->position,
+		verify_report_damage(p->v, "CHAIN_UNKNOWN", NULL, e->position,
 			"the row's %s is not in its table", what);
 	} else if (state == ROW_MALFORMED) {
-		report_problem(p->v, "ROW_MALFORMED", NULL, e->position,
+		verify_report_damage(p->v, "ROW_MALFORMED", NULL, e->position,
 			"column %s has the wrong type or size", what);
 	} else {
 		return check_event(p, e, chain, domain, err);
@@ -199,10 +200,11 @@ static enum ledger_status check_row(
 	return LEDGER_OK;
 }
 
-static void count_progress(struct pass *p, uint64_t n)
+static void start_mark(struct pass *p)
 {
-	if (n % PROGRESS_EVERY == 0)
-		atomic_fetch_add_explicit(&p->v->done, PROGRESS_EVERY, memory_order_relaxed);
+	p->whole_mark = true;
+	p->min_time = UINT64_MAX;
+	p->max_time = 0;
 }
 
 /* Compares the link and the span of time at a mark. */
@@ -222,11 +224,9 @@ static enum ledger_status check_mark(struct pass *p, uint64_t position, struct l
 	if (good && p->whole_mark)
 		good = min_time == p->min_time && max_time == p->max_time;
 	if (!good)
-		report_problem(p->v, "MARK_MISMATCH", NULL, position,
+		verify_report_damage(p->v, "MARK_MISMATCH", NULL, position,
 			"the mark is missing or not that of the events before it");
-	p->whole_mark = true;
-	p->min_time = UINT64_MAX;
-	p->max_time = 0;
+	start_mark(p);
 	return LEDGER_OK;
 }
 
@@ -243,7 +243,7 @@ static enum ledger_status step_link(struct pass *p, const struct event *e, struc
 static void check_position(struct pass *p, uint64_t position)
 {
 	if (position != p->position)
-		report_problem(p->v, "POSITION_GAP", NULL, p->position,
+		verify_report_damage(p->v, "POSITION_GAP", NULL, p->position,
 			"position %" PRIu64 " is followed by %" PRIu64, p->position - 1, position);
 	p->position = position + 1;
 }
@@ -264,46 +264,48 @@ static enum ledger_status load_link(struct pass *p, uint64_t before, struct ledg
 		if (piece->has_link)
 			memcpy(piece->link, link.ptr, EVENT_HASH_SIZE);
 		else
-			report_problem(p->v, "MARK_MISMATCH", NULL, before,
+			verify_report_damage(p->v, "MARK_MISMATCH", NULL, before,
 				"the mark is missing or malformed");
 	}
 	memcpy(piece->link_before, piece->link, EVENT_HASH_SIZE);
 	return LEDGER_OK;
 }
 
-/* Rows between the mark before the piece and its first one only carry the link on. */
-static enum ledger_status one_row(struct pass *p, struct stmt *st, struct ledger_error *err)
+/* A row before the piece, behind the mark that its link starts from, only carries the link on. */
+static bool read_only_hash(struct pass *p, struct value *const *row, struct event *e)
 {
-	struct event e;
-	uint64_t position = 0;
-	bool readable;
-	column_u64(st, 0, &position);
-	check_position(p, position);
-	if (position < p->piece->from) {
-		const char *what;
-		uint64_t chain, domain;
-		e = (struct event){ .position = 0 };
-		readable = row_event(p->ledger, st, &e, &chain, &domain, &what) == ROW_GOOD;
-	} else {
-		TRY(check_row(p, st, &e, &readable, err));
-	}
-	if (readable)
-		return step_link(p, &e, err);
-	p->whole_mark = false;
+	const char *what;
+	uint64_t chain, domain;
+	*e = (struct event){ .position = 0 };
+	return row_event(p->ledger, row, e, &chain, &domain, &what) == ROW_GOOD;
+}
+
+static enum ledger_status count_row(struct pass *p, struct ledger_error *err)
+{
+	if (++p->rows % PROGRESS_EVERY)
+		return LEDGER_OK;
+	atomic_fetch_add_explicit(&p->v->done, PROGRESS_EVERY, memory_order_relaxed);
+	if (atomic_load_explicit(&p->v->stop, memory_order_relaxed))
+		return fail(err, LEDGER_UNKNOWN, "stopped");
 	return LEDGER_OK;
 }
 
-static enum ledger_status read_rows(struct pass *p, struct stmt *st, struct ledger_error *err)
+static enum ledger_status one_row(struct value *const *row, void *context, struct ledger_error *err)
 {
-	for (uint64_t n = 1; !atomic_load_explicit(&p->v->stop, memory_order_relaxed); n++) {
-		bool row;
-		TRY(stmt_row(p->ledger->store, st, &row, err));
-		if (!row)
-			return LEDGER_OK;
-		TRY(one_row(p, st, err));
-		count_progress(p, n);
-	}
-	return fail(err, LEDGER_UNKNOWN, "stopped");
+	struct pass *p = context;
+	struct event e;
+	bool readable;
+	uint64_t position = row_position(row);
+	check_position(p, position);
+	if (position < p->piece->from)
+		readable = read_only_hash(p, row, &e);
+	else
+		TRY(check_row(p, row, &e, &readable, err));
+	if (readable)
+		TRY(step_link(p, &e, err));
+	else
+		p->whole_mark = false;
+	return count_row(p, err);
 }
 
 enum ledger_status verify_piece(
@@ -311,22 +313,28 @@ enum ledger_status verify_piece(
 {
 	CLEANUP_STMT struct stmt *st = NULL;
 	uint64_t before = (piece->from - 1) / FORMAT_MARK_EVERY * FORMAT_MARK_EVERY;
-	struct pass p = { .v = v,
-		.ledger = l,
-		.piece = piece,
-		.position = before + 1,
-		.min_time = UINT64_MAX,
-		.whole_mark = true };
+	struct pass p = { .v = v, .ledger = l, .piece = piece, .position = before + 1 };
+	start_mark(&p);
 	TRY(load_link(&p, before, err));
 	TRY(store_get(l->store, SQL_VERIFY_ROWS, &st, err));
 	bind_u64(st, 1, before + 1);
 	bind_u64(st, 2, piece->to);
-	TRY(read_rows(&p, st, err));
+	TRY(store_each(l->store, st, one_row, &p, err));
 	if (p.position != piece->to + 1)
-		report_problem(v, "POSITION_GAP", NULL, p.position,
+		verify_report_damage(v, "POSITION_GAP", NULL, p.position,
 			"positions %" PRIu64 " to %" PRIu64 " are missing", p.position, piece->to);
 	piece->done = true;
 	return LEDGER_OK;
+}
+
+static enum ledger_status one_row_of_chain(
+	struct value *const *row, void *context, struct ledger_error *err)
+{
+	struct pass *p = context;
+	struct event e;
+	bool readable;
+	TRY(check_row(p, row, &e, &readable, err));
+	return count_row(p, err);
 }
 
 enum ledger_status verify_one_chain(struct verification *v, struct ledger *l, uint64_t chain,
@@ -338,13 +346,5 @@ enum ledger_status verify_one_chain(struct verification *v, struct ledger *l, ui
 	bind_u64(st, 1, chain);
 	bind_u64(st, 2, v->from);
 	bind_u64(st, 3, v->to);
-	for (uint64_t n = 1;; n++) {
-		struct event e;
-		bool row, readable;
-		TRY(stmt_row(l->store, st, &row, err));
-		if (!row)
-			return LEDGER_OK;
-		TRY(check_row(&p, st, &e, &readable, err));
-		count_progress(&p, n);
-	}
+	return store_each(l->store, st, one_row_of_chain, &p, err);
 }

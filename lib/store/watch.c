@@ -93,7 +93,9 @@ enum ledger_status ledger_watch(
 		if (*changed || now >= end)
 			return LEDGER_OK;
 		struct pollfd fds[2] = { { fd, POLLIN, 0 }, { l->watch_fd, POLLIN, 0 } };
-		int n = poll(fds, 2, milliseconds(end - now, watching, l->wal_written ? now - l->wal_written : UINT64_MAX));
+		int n = poll(fds, 2,
+			milliseconds(end - now, watching,
+				l->wal_written ? now - l->wal_written : UINT64_MAX));
 		if (n < 0 && errno != EINTR)
 			return fail_errno(err, "cannot wait for events");
 		if (l->watch_fd >= 0 && fds[1].revents) {

@@ -406,7 +406,7 @@ null
 }
 
 @test "stdin closed is an error, not nothing to do" {
-	fails 23 ledgerbox append <&-
+	fails 23 sh -c 'ledgerbox append <&-'
 	holds 0
 }
 

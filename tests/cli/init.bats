@@ -210,9 +210,7 @@ assert o["state_dir"].startswith("/") and o["group"] is None, o'
 @test "a group works whatever the umask is" {
 	local group
 	group=$(id -gn)
-	umask 0777
-	works ledgerbox init --node store-a --group "$group" --state-dir state
-	umask 022
+	works sh -c 'umask 0077; exec ledgerbox init --node store-a --group "$1" --state-dir state' sh "$group"
 	[ "$(mode ledger.key) $(mode ledger.db) $(mode ledger.yaml) $(mode state)" = "640 660 640 2770" ]
 }
 

@@ -46,13 +46,13 @@ on_terminal() {
 		works ledgerbox "$name" --help
 		[ -z "$stderr" ]
 		[[ $output == "Usage: ledgerbox $name "* ]]
-		[ -z "$(awk 'length > 80' <<< "$output")" ]
+		refute grep -E '.{81}' <<< "$output"
 		[ "$output" = "$(ledgerbox help "$name")" ]
 		[ "$output" = "$(ledgerbox "$name" -h)" ]
 	done
 	works ledgerbox --help
 	[ -z "$stderr" ]
-	[ -z "$(awk 'length > 80' <<< "$output")" ]
+	refute grep -E '.{81}' <<< "$output"
 	[ "$output" = "$(ledgerbox help)" ]
 }
 
@@ -68,7 +68,7 @@ on_terminal() {
 		[ "$(head -n 1 "$page")" = "ledgerbox-$name(1)" ]
 		grep -q "ledgerbox-$name.1" "$PAGES/meson.build"
 		grep -q "^\*$name\*" "$PAGES/ledgerbox.1.scd"
-		for section in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS' EXAMPLES 'SEE ALSO'; do
+		for section in NAME SYNOPSIS DESCRIPTION 'EXIT STATUS' EXAMPLES 'SEE ALSO'; do
 			grep -qx "# $section" "$page" || { echo "$name: no $section"; return 1; }
 		done
 	done
@@ -248,13 +248,13 @@ on_terminal() {
 	[ "$(stat -c %a out)" = 640 ]
 	chmod 600 out
 	ln -s out link
-	exec 3< out
+	exec 7< out
 	a_few 1
 	works ledgerbox tail --format json -o link
 	[ -L link ]
 	[ "$(wc -l < out)" -eq 3 ]
 	[ "$(stat -c %a out)" = 600 ]
-	[ "$(wc -l <&3)" -eq 2 ]
+	[ "$(wc -l <&7)" -eq 2 ]
 	[ -z "$(find . -name '.out.*')" ]
 }
 
@@ -313,7 +313,7 @@ on_terminal() {
 
 @test "commands, verbs and options are offered" {
 	[ "$(complete app)" = append ]
-	[ "$(ledgerbox __complete -- app | cut -f2)" = "$(ledgerbox append --help | sed -n 2p)" ]
+	ledgerbox append --help | grep -qxF "$(ledgerbox __complete -- app | cut -f2)"
 	[ "$(complete --vers)" = --version ]
 	[ "$(complete cursor '' | tr '\n' ' ')" = 'list show set delete ' ]
 	[ "$(complete help ex)" = exit-codes ]
@@ -420,7 +420,7 @@ bash_offers() {
 	a_few 2
 	# The completion system's own functions only print what they are given.
 	cat > stand-in <<- 'EOF'
-		_describe() { print -l -- ${${(P)2}%%:[^:]#} }
+		_describe() { print -rl -- ${${(P)2}%%:[^:]#} }
 		_files() { print -- files }
 		compset() { : }
 		setopt extendedglob

@@ -44,7 +44,7 @@ a_copy() {
 	[[ $stderr == *copied* ]]
 	[[ $stderr == *"ledgerbox recover --offline"* ]]
 	fails 14 ledgerbox append -d inventory -t t '{}' --format json
-	[ "$(python3 -c 'import json, sys; r = json.loads(sys.argv[1]); print(r["status"], r["retryable"])' "$stderr")" = "14 False" ]
+	[ "$(python3 -c 'import json, sys; r = json.loads(sys.argv[1]); print(r["code"], r["status"], r["retryable"])' "$stderr")" = "14 refused False" ]
 }
 
 @test "a copied ledger goes on in a new epoch, and no sequence is used twice" {

@@ -9,6 +9,15 @@ jq_py() {
 	python3 -c 'import json, sys; r = json.loads(sys.argv[2]); print(eval(sys.argv[1]))' "$1" "$output"
 }
 
+# Runs a command for which the modes of files hold, as they do not for root.
+as_a_reader() {
+	if [ "$(id -u)" -eq 0 ]; then
+		setpriv --bounding-set=-all --inh-caps=-all "$@"
+	else
+		"$@"
+	fi
+}
+
 @test "an empty ledger has a status" {
 	works ledgerbox status
 	[[ $output == *"node         store-a, epoch "* ]]
@@ -86,18 +95,18 @@ jq_py() {
 	seen, family = set(), None
 	label = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
 	for line in open("ledgerbox.prom", newline="\n"):
-		assert line.endswith("\n")
-		line = line[:-1]
-		if line.startswith("# HELP "):
-			family = line.split()[2]
-			assert family not in seen, family
-			seen.add(family)
-		elif line.startswith("# TYPE "):
-			assert line == f"# TYPE {family} gauge", line
-		else:
-			assert re.fullmatch(family + r"\{" + label + "(," + label + r")*\} [0-9]+(\.[0-9]+)?", line), line
+	    assert line.endswith("\n")
+	    line = line[:-1]
+	    if line.startswith("# HELP "):
+	        family = line.split()[2]
+	        assert family not in seen, family
+	        seen.add(family)
+	    elif line.startswith("# TYPE "):
+	        assert line == f"# TYPE {family} gauge", line
+	    else:
+	        assert re.fullmatch(family + r"\{" + label + "(," + label + r")*\} [0-9]+(\.[0-9]+)?", line), line
 	for name in "events chains file_bytes home verify_ok chain_sequence cursor_lag_events newest_event_seconds".split():
-		assert "ledgerbox_" + name in seen, name
+	    assert "ledgerbox_" + name in seen, name
 	END
 	grep -q '^ledgerbox_chain_sequence{file="ledger.db",node="store-a",origin="store-a",epoch="[0-9]*",domain="inventory"} 3$' ledgerbox.prom
 	grep -q '^ledgerbox_cursor_lag_events{file="ledger.db",node="store-a",cursor="mailer"} 3$' ledgerbox.prom
@@ -116,7 +125,7 @@ jq_py() {
 @test "--check is one line with figures, and its own exit codes" {
 	a_few 3
 	works ledgerbox status --check
-	[[ $output == "LEDGERBOX OK - 3 events in 1 chains | events=3 chains=1 "* ]]
+	[[ $output == "LEDGERBOX OK - 3 events in 1 chain | events=3 chains=1 "* ]]
 	[ "${#lines[@]}" -eq 1 ]
 	works ledgerbox status --check --crit free_bytes=1 --warn file_bytes=1TiB
 	[[ $output == *" free_bytes="*"B;;1:"* ]]
@@ -205,7 +214,7 @@ jq_py() {
 	fails 3 bash -c 'ledgerbox status --check > /dev/full'
 }
 
-@test "reading needs no key and leaves nothing behind" {
+@test "reading needs no key, and no right to write" {
 	a_few 3
 	sqlite3 ledger.db 'pragma wal_checkpoint(truncate)' > /dev/null
 	mkdir ro
@@ -213,6 +222,7 @@ jq_py() {
 	chmod 444 ro/ledger.db
 	chmod 555 ro
 	mv ledger.key away.key
-	works ledgerbox status --database ro/ledger.db
+	works as_a_reader ledgerbox status --database ro/ledger.db
+	[[ $output == *"events       3"* ]]
 	[ "$(ls ro)" = ledger.db ]
 }

@@ -13,7 +13,7 @@
 
 static const struct slice absent = { NULL, 0 };
 
-/* The characters of the string in memory of their own, so that a sanitizer sees one step too far. */
+/* The text in memory of exactly its size, so that a sanitizer sees one step too far. */
 static struct slice exact(const char *text)
 {
 	size_t n = strlen(text);

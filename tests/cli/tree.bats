@@ -1,0 +1,153 @@
+# The rules about the tree, as README.md and the man pages promise them.
+
+load helper
+
+prepare() {
+	cd "$BATS_TEST_DIRNAME/../.." || return 1
+}
+
+commands() {
+	ledgerbox __complete -- '' | cut -f1
+}
+
+# The sources of the program: sources [FOLDER …]
+sources() {
+	find "${@:-lib cmd}" -name '*.[ch]' | sort
+}
+
+# The code of a file without its comments.
+code() {
+	gcc -fpreprocessed -dD -E -P -w "$1"
+}
+
+# Prints what it is given on stdin and fails where that is anything.
+nothing() {
+	! grep .
+}
+
+# --- Doors
+
+# has_door HEADER FILE: of all sources, FILE alone includes it.
+has_door() {
+	[ "$(sources lib cmd | xargs grep -lE "^ *# *include *[<\"]$1[>\"]")" = "$2" ]
+}
+
+@test "each foreign library is included by one file only" {
+	has_door 'sqlite3\.h' lib/store/store.c
+	has_door 'openssl/[a-z0-9]+\.h' lib/event/chain.c
+	has_door 'yaml\.h' cmd/yaml.c
+}
+
+@test "no other library is included: what stands in < > is the C library's or the kernel's" {
+	sources lib cmd | xargs sed -nE 's/^ *# *include *<([^>]+)>.*/\1/p' | sort -u |
+		grep -vxE 'sqlite3\.h|openssl/.*|yaml\.h' > "$WORK/headers"
+	[ -s "$WORK/headers" ]
+	# stdatomic.h, stdarg.h and the like are the compiler's own.
+	while read -r header; do
+		file=$(echo "#include <$header>" | gcc -xc -E - | grep -oEm 1 "/[^\"]*/$header")
+		case $file in
+		*/lib/gcc/*) ;;
+		*) dpkg-query -S "$(realpath "$file")" ;;
+		esac
+	done < "$WORK/headers" | grep -vE '/lib/gcc/|^(libc6-dev|linux-libc-dev)[:, ]' | nothing
+}
+
+# --- Layers
+
+# What a file includes of ours, as paths from the top: includes FILE
+includes() {
+	sed -nE 's/^ *# *include *"([^"]+)".*/\1/p' "$1" | while read -r name; do
+		realpath -m --relative-to=. "$(dirname "$1")/$name"
+	done
+}
+
+# Does what FILE includes match the expression?
+only_includes() {
+	includes "$1" | grep -vxE "$2" | sed "s|^|$1 includes |" | nothing
+}
+
+@test "a command includes from lib only ledger.h, and banned.h" {
+	sources cmd | while read -r file; do
+		only_includes "$file" 'cmd/[^/]+\.h|lib/ledger\.h|lib/base/banned\.h' || echo "$file"
+	done | nothing
+}
+
+@test "includes in lib go down only: base, event, store" {
+	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/store/ ' ]
+	{
+		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
+		sources lib/base | while read -r file; do
+			only_includes "$file" 'lib/base/[^/]+\.h' || :
+		done
+		sources lib/event | while read -r file; do
+			only_includes "$file" 'lib/(base|event)/[^/]+\.h|lib/ledger\.h' || :
+		done
+		sources lib/store | while read -r file; do
+			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/ledger\.h' || :
+		done
+	} | nothing
+}
+
+@test "a module includes its own header first and banned.h last" {
+	sources lib cmd | grep '\.c$' | while read -r file; do
+		header=${file%.c}.h
+		[ ! -f "$header" ] || [ "$(includes "$file" | head -n 1)" = "$header" ] ||
+			echo "$file does not begin with $header"
+		[ "$(grep -E '^ *# *include' "$file" | tail -n 1 | grep -o 'base/banned.h\|"banned.h')" ] ||
+			echo "$file does not end its includes with banned.h"
+	done | nothing
+}
+
+@test "the library does not print, does not exit and does not look at the environment" {
+	sources lib | while read -r file; do
+		code "$file" | grep -nwE '(v?printf|v?fprintf|v?dprintf|puts|putchar|fputs|fputc|putc|perror|warnx?|errx?) *\(|stdout|stderr|STDOUT_FILENO|STDERR_FILENO|(_?exit|_Exit|quick_exit|secure_getenv|getenv) *\(|environ' |
+			sed "s|^|$file: |"
+	done | nothing
+}
+
+# --- Lists
+
+@test "every source is in its meson.build" {
+	for file in $(cd lib && ls */*.c); do
+		grep -q "'$file'" lib/meson.build || echo "lib/$file"
+	done | nothing
+	for file in $(cd cmd && ls *.c); do
+		grep -q "'$file'" cmd/meson.build || echo "cmd/$file"
+	done | nothing
+}
+
+@test "every command has a file, a page, tests, and a row in README.md and ledgerbox(1)" {
+	[ "$(commands | wc -l)" -ge 12 ]
+	for name in $(commands); do
+		[ -f "cmd/$name.c" ] || echo "$name: no cmd/$name.c"
+		[ -s "man/ledgerbox-$name.1.scd" ] || echo "$name: no page"
+		grep -q "'ledgerbox-$name.1'" man/meson.build || echo "$name: its page is not installed"
+		# Those that open no ledger are tested with the program around the commands.
+		[ -f "tests/cli/$name.bats" ] || grep -q "ledgerbox $name " tests/cli/program.bats ||
+			echo "$name: no tests"
+		grep -qE "^\| \`$name\` +\| [a-z]" README.md || echo "$name: no row in README.md"
+		grep -qx "\*$name\*" man/ledgerbox.1.scd || echo "$name: no row in ledgerbox(1)"
+	done | nothing
+}
+
+@test "README.md has a line for every folder, and no folder that is not there" {
+	awk '/^## The tree/ { here = 1 } here && /^```/ { fence++ } here && fence == 1' README.md |
+		sed -nE 's/^( *)([A-Za-z_.]+\/)  .*/\1\2/p' |
+		awk '{ top = /^ / ? top : $1; print /^ / ? top $1 : $1 }' | sort > "$WORK/named"
+	git ls-files --cached --others --exclude-standard | sed -nE 's|^(([^/]+/){1,2}).*|\1|p' |
+		sort -u > "$WORK/there"
+	sed -nE 's|^([^/]+/).*|\1|p' "$WORK/there" | sort -u | cat - "$WORK/there" | sort -u |
+		diff "$WORK/named" -
+}
+
+# --- Looks
+
+@test "clang-format has nothing to change" {
+	command -v clang-format > /dev/null || skip "no clang-format"
+	sources lib cmd tests | xargs clang-format --dry-run -Werror
+}
+
+@test "nothing is left to be done in a comment" {
+	# Written in two parts, or this file would be found.
+	{ git ls-files --cached --others --exclude-standard | xargs grep -nwE 'TO''DO|FIX''ME|X''XX' || :; } | nothing
+}
