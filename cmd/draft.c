@@ -182,7 +182,7 @@ enum ledger_status draft_from_line(
 	unsigned seen = 0;
 	d->event = (struct ledger_new){ 0 };
 	d->n_tags = 0;
-	TRY(json_check(line, &object, err));
+	TRY(json_check_line(line, &object, err));
 	if (json_kind(object) != JSON_OBJECT) {
 		fail(err, LEDGER_INVALID, "not a JSON object");
 		return hint(err, "a line is like {\"type\":\"sold\",\"payload\":{\"n\":2}}");

@@ -13,7 +13,6 @@
 #include "settings.h"
 
 #include "../lib/base/banned.h"
-#include "../lib/base/file.h"
 
 #define DEFAULT_TIMEOUT (5 * TIME_SECOND)
 
@@ -233,7 +232,7 @@ static enum ledger_status make_key(struct plan *p, struct ledger_error *err)
 	}
 	/* Only for the answer: whether an existing key can be used is for ledger_create to say. */
 	struct ledger_error ignored;
-	if (ledger_key_id(p->key, p->key_id, &ignored) != LEDGER_OK)
+	if (ledger_key_id(p->key, group, p->key_id, &ignored) != LEDGER_OK)
 		p->key_id[0] = '\0';
 	return LEDGER_OK;
 }

@@ -9,7 +9,6 @@
 #include "yaml.h"
 
 #include "../lib/base/banned.h"
-#include "../lib/base/file.h"
 
 static enum ledger_status cannot_read(
 	const char *path, const char *source, struct ledger_error *err)

@@ -8,13 +8,6 @@
 
 #include "../lib/base/banned.h"
 
-#define CLEANUP_FD __attribute__((cleanup(close_fd)))
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 /* --- Pairs ----------------------------------------------------------------------------------- */
 
 /* NAME=TEXT or, where a colon stands before the first =, NAME:=JSON. */

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/slice.h"
 #include "base/time.h"
@@ -27,9 +28,9 @@ struct ledger;
  */
 enum ledger_status ledger_key_create(const char *path, const char *group, struct ledger_error *err);
 
-/* The key id that the key file at `path` has, NUL-terminated. */
+/* The key id that the key file at `path` has, NUL-terminated; its group may be `group` (NULL: none). */
 enum ledger_status ledger_key_id(
-	const char *path, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err);
+	const char *path, const char *group, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err);
 
 /* --- Open and close -------------------------------------------------------------------------- */
 

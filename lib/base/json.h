@@ -5,7 +5,7 @@
  * Decided where the RFC leaves it open: numbers of any size and precision are taken (their bytes are
  * kept, nobody computes with them); "\u" escapes must form whole characters (a lone surrogate has no
  * text behind it and is refused), \u0000 is taken; a byte order mark, invalid UTF-8 and more than
- * `depth` levels of nesting are refused; duplicate keys are taken unless the caller looks for them.
+ * JSON_DEPTH_MAX levels of nesting are refused; duplicate keys are taken unless the caller looks for them.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -32,6 +32,9 @@ enum json_kind {
  * Needs no memory; time is linear.
  */
 enum ledger_status json_check(struct slice text, struct slice *value, struct ledger_error *err);
+
+/* The same for an event line, which is one level around its payload. */
+enum ledger_status json_check_line(struct slice text, struct slice *value, struct ledger_error *err);
 
 /* The kind of a checked value. */
 enum json_kind json_kind(struct slice value);

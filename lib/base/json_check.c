@@ -1,8 +1,8 @@
 /*
  * json_check: is this one JSON value (RFC 8259)?
  *
- * It goes through the text once. What is open is a stack of bits, one a level (1: object,
- * 0: array), so depth costs no memory and no recursion. Each scan_ function begins with s->at at
+ * It goes through the text once. What is open is a stack with a place for each level, so depth
+ * costs no memory of its own and no recursion. Each scan_ function begins with s->at at
  * its first byte and leaves it behind its last.
  */
 #include "json.h"
@@ -47,8 +47,9 @@ struct scan {
 	const uint8_t *start;
 	const uint8_t *at;
 	const uint8_t *end;
-	uint64_t objects; /* the lowest bit is the innermost level */
+	bool is_object[JSON_DEPTH_MAX + 2]; /* by level, from 1 */
 	unsigned depth;
+	unsigned max_depth;
 	struct ledger_error *err;
 };
 
@@ -248,7 +249,7 @@ static enum ledger_status scan_word(struct scan *s, const char *word)
 
 static bool in_object(const struct scan *s)
 {
-	return s->objects & 1;
+	return s->is_object[s->depth];
 }
 
 static enum ledger_status ends_in_level(const struct scan *s)
@@ -280,7 +281,6 @@ static bool scan_close(struct scan *s)
 	skip_blanks(s);
 	if (!scan_one_of(s, bracket, bracket))
 		return false;
-	s->objects >>= 1;
 	s->depth--;
 	return true;
 }
@@ -288,11 +288,10 @@ static bool scan_close(struct scan *s)
 /* An opening bracket; *inside: a first value must follow, else the level is closed again. */
 static enum ledger_status scan_open(struct scan *s, bool *inside)
 {
-	if (s->depth == JSON_DEPTH_MAX)
+	if (s->depth == s->max_depth)
 		return fail(s->err, LEDGER_INVALID, "nested deeper than %d levels at byte %zu",
-			JSON_DEPTH_MAX, place(s));
-	s->objects = s->objects << 1 | (*s->at == '{');
-	s->depth++;
+			s->max_depth, place(s));
+	s->is_object[++s->depth] = *s->at == '{';
 	s->at++;
 	*inside = !scan_close(s);
 	return *inside && in_object(s) ? scan_key(s) : LEDGER_OK;
@@ -354,12 +353,18 @@ static enum ledger_status byte_order_mark(struct ledger_error *err)
 	return hint(err, "leave out the first three bytes (EF BB BF)");
 }
 
-enum ledger_status json_check(struct slice text, struct slice *value, struct ledger_error *err)
+static enum ledger_status check(
+	struct slice text, unsigned max_depth, struct slice *value, struct ledger_error *err)
 {
 	if (text.len == 0)
 		return fail(err, LEDGER_INVALID, "nothing there");
 	const uint8_t *start = (const uint8_t *)text.ptr;
-	struct scan s = { .start = start, .at = start, .end = start + text.len, .err = err };
+	struct scan s;
+	s.start = s.at = start;
+	s.end = start + text.len;
+	s.depth = 0;
+	s.max_depth = max_depth;
+	s.err = err;
 	if (slice_starts(text, SLICE("\xEF\xBB\xBF")))
 		return byte_order_mark(err);
 	skip_blanks(&s);
@@ -371,4 +376,14 @@ enum ledger_status json_check(struct slice text, struct slice *value, struct led
 		return unexpected(&s);
 	*value = (struct slice){ text.ptr + first, behind - first };
 	return LEDGER_OK;
+}
+
+enum ledger_status json_check(struct slice text, struct slice *value, struct ledger_error *err)
+{
+	return check(text, JSON_DEPTH_MAX, value, err);
+}
+
+enum ledger_status json_check_line(struct slice text, struct slice *value, struct ledger_error *err)
+{
+	return check(text, JSON_DEPTH_MAX + 1, value, err);
 }

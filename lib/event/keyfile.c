@@ -93,10 +93,10 @@ enum ledger_status keyfile_read(
 }
 
 enum ledger_status ledger_key_id(
-	const char *path, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err)
+	const char *path, const char *group, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err)
 {
 	struct chain_key key;
-	TRY(keyfile_read(path, NULL, &key, err));
+	TRY(keyfile_read(path, group, &key, err));
 	memcpy(out, key.id, sizeof(key.id));
 	chain_key_done(&key);
 	return LEDGER_OK;

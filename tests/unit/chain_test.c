@@ -408,23 +408,24 @@ static const struct field {
 	FIELD(salt, BYTES),
 };
 
-/* Each byte of a text in turn, then one byte less at its end. */
+/* Each byte of a text in turn, but for the blank between tags and the slash of a stream; then one less. */
 static void change_text(const struct field *f)
 {
-	struct event plain = sample();
-	const struct slice *whole = (const struct slice *)(const void *)((char *)&plain + f->offset);
-	for (size_t i = 0; i <= whole->len; i++) {
-		char bytes[64];
-		struct event changed = plain;
-		assert_true(whole->len < sizeof(bytes));
-		memcpy(bytes, whole->ptr, whole->len);
-		struct slice text = { bytes, whole->len - (i == whole->len) };
-		bytes[i] ^= (i < whole->len && bytes[i] != ' ' && bytes[i] != '/') ? 1 : 0;
-		if (slice_eq(text, *whole))
-			continue; /* the blank between tags, the slash of a stream */
-		memcpy((char *)&changed + f->offset, &text, sizeof(text));
-		expect_other_hash(f->name, &plain, &changed);
+	struct event plain = sample(), changed = plain;
+	struct slice whole, *text = (struct slice *)(void *)((char *)&changed + f->offset);
+	char bytes[64];
+	whole = *text;
+	assert_true(whole.len < sizeof(bytes));
+	text->ptr = bytes;
+	for (size_t i = 0; i < whole.len; i++) {
+		memcpy(bytes, whole.ptr, whole.len);
+		bytes[i] ^= 1;
+		if (whole.ptr[i] != ' ' && whole.ptr[i] != '/')
+			expect_other_hash(f->name, &plain, &changed);
 	}
+	memcpy(bytes, whole.ptr, whole.len);
+	text->len--;
+	expect_other_hash(f->name, &plain, &changed);
 }
 
 /* Each bit of a number or of bytes. */

@@ -19,7 +19,10 @@
 
 #include <cmocka.h>
 
-#define COUNT(array) (sizeof(array) / sizeof(array[0]))
+#define COUNT(array)  (sizeof(array) / sizeof(array[0]))
+
+/* A slice in a constant table. */
+#define TEXT(literal) { (literal), sizeof(literal) - 1 }
 
 /* The step must succeed; `err` is in scope. */
 #define MUST(step)                                                                                 \

@@ -1,0 +1,227 @@
+/*
+ * How SQLite answers each statement of sql.h (EXPLAIN QUERY PLAN): which index it searches, and that
+ * none scans the events or the tags by accident. A statement without a row here fails.
+ */
+#include "../../lib/store/sql.h"
+
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array[0]))
+
+/* Nothing to plan: PRAGMA, INSERT of values. */
+#define NO_PLAN ""
+
+static const struct row {
+	enum sql which;
+	const char *name;
+	const char *step; /* stands in the plan; several: parted by '|' */
+	const char *may_scan; /* why it may read all of event or tag; NULL: it may not */
+} rows[] = {
+#define ROW(name, step)		 { name, #name, step, NULL }
+#define SCAN(name, step, reason) { name, #name, step, reason }
+	ROW(SQL_SEAL, "SEARCH seal USING INTEGER PRIMARY KEY (rowid=?)"),
+	ROW(SQL_SEAL_INSERT, NO_PLAN),
+	ROW(SQL_SEAL_UPDATE, "SEARCH seal USING INTEGER PRIMARY KEY (rowid=?)"),
+	ROW(SQL_SEAL_MOVE_IN, "SEARCH seal USING INTEGER PRIMARY KEY (rowid=?)"),
+
+	ROW(SQL_DOMAINS, "SCAN domain"),
+	ROW(SQL_DOMAIN_ID, "SEARCH domain USING COVERING INDEX sqlite_autoindex_domain_1 (name=?)"),
+	ROW(SQL_DOMAIN_INSERT, NO_PLAN),
+	ROW(SQL_CHAINS, "SCAN chain"),
+	ROW(SQL_CHAIN_ID, "SEARCH chain USING COVERING INDEX sqlite_autoindex_chain_1 "
+			  "(origin=? AND epoch=? AND domain=?)"),
+	ROW(SQL_CHAIN_INSERT, NO_PLAN),
+	ROW(SQL_KEYS, "SCAN signing_key"),
+	ROW(SQL_KEY_ID,
+		"SEARCH signing_key USING COVERING INDEX sqlite_autoindex_signing_key_1 (name=?)"),
+	ROW(SQL_KEY_INSERT, NO_PLAN),
+	ROW(SQL_NEWEST_EPOCH,
+		"SEARCH chain USING COVERING INDEX sqlite_autoindex_chain_1 (origin=?)"),
+
+	ROW(SQL_CHAIN_HEAD, "SEARCH event USING INDEX event_chain (chain=?)"),
+	ROW(SQL_CHAIN_EVENT, "SEARCH event USING INDEX event_chain (chain=? AND sequence=?)"),
+	ROW(SQL_CHAIN_HASH, "SEARCH event USING INDEX event_chain (chain=? AND sequence=?)"),
+	ROW(SQL_LAST_ROW, "SEARCH event"),
+	ROW(SQL_STREAM_VERSION,
+		"SEARCH event USING COVERING INDEX event_stream (stream=? AND domain=?)"),
+	ROW(SQL_EVENT_INSERT, NO_PLAN),
+	ROW(SQL_TAG_INSERT, NO_PLAN),
+	ROW(SQL_MARK_INSERT,
+		"SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+	ROW(SQL_MARK, "SEARCH mark USING INTEGER PRIMARY KEY (rowid=?)"),
+	ROW(SQL_MARK_SINCE, "SEARCH mark"), /* ends at the first that fits */
+	ROW(SQL_MARK_UNTIL, "SEARCH mark"),
+
+	ROW(SQL_EVENT, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
+	ROW(SQL_EVENT_HASH, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
+	ROW(SQL_EVENTS_BY_ID, "SEARCH event USING INDEX event_id (id>? AND id<?)"),
+	ROW(SQL_EVENTS_UP, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+	ROW(SQL_EVENTS_DOWN, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+	ROW(SQL_TAG_UP, "SEARCH tag USING PRIMARY KEY (tag=? AND position>? AND position<?)"),
+	ROW(SQL_TAG_DOWN, "SEARCH tag USING PRIMARY KEY (tag=? AND position>? AND position<?)"),
+	ROW(SQL_TYPE_UP,
+		"SEARCH event USING COVERING INDEX event_type (type=? AND rowid>? AND rowid<?)"),
+	ROW(SQL_TYPE_DOWN,
+		"SEARCH event USING COVERING INDEX event_type (type=? AND rowid>? AND rowid<?)"),
+	ROW(SQL_STREAM_UP, "SEARCH event USING COVERING INDEX event_stream (stream=?)"),
+	ROW(SQL_STREAM_DOWN, "SEARCH event USING COVERING INDEX event_stream (stream=?)"),
+	ROW(SQL_STREAM_TYPE_UP,
+		"SEARCH event USING COVERING INDEX event_stream (stream>? AND stream<?)"),
+	ROW(SQL_STREAM_TYPE_DOWN,
+		"SEARCH event USING COVERING INDEX event_stream (stream>? AND stream<?)"),
+	ROW(SQL_STREAM_TYPE_COUNT,
+		"SEARCH event USING COVERING INDEX event_stream (stream>? AND stream<?)"),
+	ROW(SQL_CHAIN_UP, "SEARCH event USING COVERING INDEX event_chain (chain=?)"),
+	ROW(SQL_CHAIN_DOWN, "SEARCH event USING COVERING INDEX event_chain (chain=?)"),
+
+	ROW(SQL_CURSORS, "SCAN cursor"),
+	ROW(SQL_CURSOR, "SEARCH cursor USING PRIMARY KEY (name=?)"),
+	ROW(SQL_CURSOR_SET, NO_PLAN),
+	ROW(SQL_CURSOR_DELETE, "SEARCH cursor USING PRIMARY KEY (name=?)"),
+
+	ROW(SQL_WORDS_DOMAIN, "SCAN domain USING COVERING INDEX sqlite_autoindex_domain_1"),
+	ROW(SQL_WORDS_ORIGIN, "SCAN chain USING COVERING INDEX sqlite_autoindex_chain_1"),
+	ROW(SQL_NEXT_TYPE, "SEARCH event USING COVERING INDEX event_type (type>?)"),
+	ROW(SQL_NEXT_STREAM, "SEARCH event USING COVERING INDEX event_stream (stream>?)"),
+	ROW(SQL_NEXT_TAG, "SEARCH tag USING PRIMARY KEY (tag>?)"),
+
+	ROW(SQL_VERIFY_ROWS, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+	ROW(SQL_VERIFY_CHAIN, "SEARCH event USING INDEX event_chain (chain=?)"),
+	ROW(SQL_VERIFY_VERSION,
+		"SEARCH event USING INDEX event_stream (stream=? AND domain=? AND version>?)"),
+	SCAN(SQL_VERIFY_VERSIONS, "event USING COVERING INDEX event_stream (stream>?)",
+		"verify reads the versions of all streams, in the order of the index"),
+	ROW(SQL_VERIFY_STREAM, "SEARCH event USING INDEX event_stream (stream=? AND domain=?)"),
+	SCAN(SQL_VERIFY_TAGS, "SCAN tag", "verify --deep compares the whole table"),
+	ROW(SQL_SCHEMA, "SCAN sqlite_schema"),
+	ROW(SQL_INTEGRITY, NO_PLAN),
+	ROW(SQL_DATA_VERSION, NO_PLAN),
+};
+
+/* Statements that sort; all others come in the order of an index. */
+static const struct {
+	enum sql which;
+	const char *reason;
+} sorted[] = {
+	{ SQL_STREAM_UP, "a stream's events lie by version, which may repeat across origins" },
+	{ SQL_STREAM_DOWN, "the same" },
+	{ SQL_STREAM_TYPE_UP, "bounded by SQL_STREAM_TYPE_COUNT" },
+	{ SQL_STREAM_TYPE_DOWN, "the same" },
+	{ SQL_VERIFY_STREAM, "one stream, and only where its versions look odd" },
+	{ SQL_SCHEMA, "a few dozen objects" },
+};
+
+static int open_schema(void **state)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql_schema, NULL, NULL, NULL), SQLITE_OK);
+	*state = db;
+	return 0;
+}
+
+static int close_schema(void **state)
+{
+	sqlite3_close(*state);
+	return 0;
+}
+
+/* The plan, a line for each step. */
+static const char *plan_of(sqlite3 *db, enum sql which)
+{
+	static char plan[2048];
+	char text[2048];
+	size_t n = 0;
+	sqlite3_stmt *st;
+	snprintf(text, sizeof(text), "EXPLAIN QUERY PLAN %s", sql_text(which));
+	if (sqlite3_prepare_v2(db, text, -1, &st, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql_text(which), sqlite3_errmsg(db));
+	plan[0] = '\0';
+	while (sqlite3_step(st) == SQLITE_ROW)
+		n += (size_t)snprintf(
+			plan + n, sizeof(plan) - n, "%s\n", sqlite3_column_text(st, 3));
+	sqlite3_finalize(st);
+	assert_true(n < sizeof(plan));
+	return plan;
+}
+
+/* Does a step of the plan read all of a table? */
+static bool reads_all_of(const char *plan, const char *table)
+{
+	char scan[64];
+	snprintf(scan, sizeof(scan), "SCAN %s", table);
+	for (const char *at = plan; (at = strstr(at, scan)) != NULL; at++)
+		if (strchr("\n ", at[strlen(scan)]))
+			return true;
+	return false;
+}
+
+static void every_statement_has_a_text_and_a_row(void **state)
+{
+	bool seen[SQL_COUNT_] = { false };
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_false(seen[rows[i].which]);
+		seen[rows[i].which] = true;
+	}
+	for (int which = 0; which < SQL_COUNT_; which++) {
+		if (!seen[which] || !sql_text((enum sql)which))
+			fail_msg("statement %d: %s", which, sql_text((enum sql)which));
+	}
+}
+
+static void each_statement_takes_its_index(void **state)
+{
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *plan = plan_of(*state, rows[i].which);
+		if (!strstr(plan, rows[i].step))
+			fail_msg("%s: '%s' is not in:\n%s", rows[i].name, rows[i].step, plan);
+	}
+}
+
+static void none_scans_the_events_or_the_tags_by_accident(void **state)
+{
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *plan = plan_of(*state, rows[i].which);
+		bool scans = reads_all_of(plan, "event") || reads_all_of(plan, "tag");
+		if (scans && !rows[i].may_scan)
+			fail_msg("%s:\n%s", rows[i].name, plan);
+	}
+}
+
+static bool may_sort(enum sql which)
+{
+	for (size_t i = 0; i < COUNT(sorted); i++)
+		if (sorted[i].which == which)
+			return true;
+	return false;
+}
+
+static void only_those_named_sort(void **state)
+{
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *plan = plan_of(*state, rows[i].which);
+		if ((strstr(plan, "TEMP B-TREE") != NULL) != may_sort(rows[i].which))
+			fail_msg("%s:\n%s", rows[i].name, plan);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_statement_has_a_text_and_a_row),
+		cmocka_unit_test(each_statement_takes_its_index),
+		cmocka_unit_test(none_scans_the_events_or_the_tags_by_accident),
+		cmocka_unit_test(only_those_named_sort),
+	};
+	return cmocka_run_group_tests(tests, open_schema, close_schema);
+}
