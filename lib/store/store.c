@@ -22,7 +22,7 @@
  * 2 MiB would read most of them anew for each batch. */
 #define WRITER_CACHE (32u << 20)
 
-/* On close a longer -wal than this is folded: the next process to open reads all of it first. */
+/* On close a longer -wal than this is folded and emptied: the next process to open reads all of it first. */
 #define CLOSE_PAGES 250
 
 /* What each(…) does with a row. */
@@ -39,7 +39,8 @@ struct store {
 	char *path;
 	uint64_t timeout;
 	uint64_t waiting_since;
-	int wal_pages;
+	int wal_pages;	    /* since it was folded */
+	int wal_most_pages; /* that the next process to open would have to read */
 	bool writes;
 	bool immutable;
 	struct stmt *statements[SQL_COUNT_];
@@ -127,6 +128,8 @@ static int count_wal_pages(void *context, sqlite3 *db, const char *name, int pag
 	(void)db;
 	(void)name;
 	s->wal_pages = pages;
+	if (pages > s->wal_most_pages)
+		s->wal_most_pages = pages;
 	return SQLITE_OK;
 }
 
@@ -377,15 +380,21 @@ enum ledger_status store_open(struct store **out, const char *path, enum store_m
 	return LEDGER_OK;
 }
 
+/* Only if nobody reads just now: their snapshots live in it. */
+static void empty_wal(struct store *s)
+{
+	sqlite3_busy_handler(s->db, NULL, NULL);
+	sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
 void store_close(struct store *s)
 {
 	if (!s)
 		return;
 	if (s->db) {
 		store_rollback(s);
-		if (s->writes && s->wal_pages > CLOSE_PAGES)
-			sqlite3_wal_checkpoint_v2(
-				s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		if (s->writes && s->wal_most_pages > CLOSE_PAGES)
+			empty_wal(s);
 		close_db(s);
 	}
 	free(s->path);

@@ -134,13 +134,13 @@ make_ready() {
 		[ -s "$WORK.examples" ] || { echo "$page has no examples"; return 1; }
 		while read -r example <&7; do
 			cannot_run_alone "$example" && continue
-			rm -rf "$WORK.one" "$XDG_STATE_HOME"/*
+			rm -rf "$WORK.one" "${XDG_STATE_HOME:?}"/*
 			mkdir "$WORK.one"
 			cd "$WORK.one"
 			a_ledger_for_examples
 			make_ready "$example"
 			bash -o pipefail -c "$example" > "$WORK.said" 2>&1 || {
-				echo "$(basename "$page"), exit code $?: $example"
+				echo "exit code $?: $example ($page)"
 				cat "$WORK.said"
 				return 1
 			}
