@@ -8,7 +8,7 @@
 #include "opt.h"
 
 enum command_opens {
-	OPENS_NOTHING,  /* no config is read, no ledger opened */
+	OPENS_NOTHING,	/* no config is read, no ledger opened */
 	OPENS_SETTINGS, /* settings are read, `ledger` is NULL */
 	OPENS_READ,
 	OPENS_WRITE
@@ -21,21 +21,23 @@ struct verb {
 	const char *summary;
 	enum command_opens opens;
 	enum complete complete; /* of its first operand */
-	enum ledger_status (*run)(struct ledger *l, int argc, char **argv, struct ledger_error *err);
+	enum ledger_status (*run)(
+		struct ledger *l, int argc, char **argv, struct ledger_error *err);
 };
 
 struct command {
 	const char *name;
-	const char *summary;      /* one sentence, capital and full stop */
-	const char *operands;     /* "[PAYLOAD | @FILE | - | NAME=TEXT NAME:=JSON ...]"; NULL: none */
+	const char *summary;  /* one sentence, capital and full stop */
+	const char *operands; /* "[PAYLOAD | @FILE | - | NAME=TEXT NAME:=JSON ...]"; NULL: none */
 	enum command_opens opens;
-	const struct opt *opts;   /* NULL: none of its own */
-	const struct verb *verbs; /* NULL: none; then `run` is */
-	enum complete complete;   /* of its operands */
+	const struct opt *opts;	    /* NULL: none of its own */
+	const struct verb *verbs;   /* NULL: none; then `run` is */
+	enum complete complete;	    /* of its operands */
 	const char *const *formats; /* what --format takes, NULL at the end; NULL: text and json */
-	const char *examples;     /* lines for --help, NULL: none */
+	const char *examples;	    /* lines for --help, NULL: none */
 	/* argv holds the operands only. */
-	enum ledger_status (*run)(struct ledger *l, int argc, char **argv, struct ledger_error *err);
+	enum ledger_status (*run)(
+		struct ledger *l, int argc, char **argv, struct ledger_error *err);
 };
 
 /* All commands in the order of the help; NULL at the end. */
@@ -61,7 +63,8 @@ extern struct common common;
 const char *const *command_formats(const struct command *command);
 
 /* Opens the ledger that `settings` name. One at a time. */
-enum ledger_status command_open_ledger(enum ledger_mode mode, struct ledger **out, struct ledger_error *err);
+enum ledger_status command_open_ledger(
+	enum ledger_mode mode, struct ledger **out, struct ledger_error *err);
 
 /* Options of the program itself, before the command's name; the common ones are taken there too. */
 extern const struct opt program_opts[];

@@ -44,7 +44,7 @@ struct opt_u64 {
 };
 
 struct opt {
-	char letter;      /* 0: none */
+	char letter;	  /* 0: none */
 	const char *name; /* NULL ends the table */
 	const char *help; /* a line, no capital, no full stop */
 	const char *arg;  /* "<position>"; NULL for a flag */
@@ -53,8 +53,8 @@ struct opt {
 	struct opt_u64 *maybe_u64;
 	const char **str;
 	struct opt_list *list;
-	uint64_t *duration;   /* µs */
-	uint64_t *size;       /* bytes: "64KiB", "1MiB", "1GiB", plain digits */
+	uint64_t *duration;	    /* µs */
+	uint64_t *size;		    /* bytes: "64KiB", "1MiB", "1GiB", plain digits */
 	const char *const *choices; /* with str: one of these, NULL at the end */
 	enum complete complete;
 };
@@ -66,8 +66,8 @@ struct opt {
  * LEDGER_USAGE names the option: unknown, given twice (unless a flag or a list), without its value, with one it
  * does not take, with a bad value. An unknown long option near to a known one hints at that.
  */
-enum ledger_status opt_parse(const struct opt *table, const struct opt *common, int argc, char **argv,
-	bool stop_at_operand, int *operands, struct ledger_error *err);
+enum ledger_status opt_parse(const struct opt *table, const struct opt *common, int argc,
+	char **argv, bool stop_at_operand, int *operands, struct ledger_error *err);
 
 /* Frees what lists grew to. */
 void opt_done(const struct opt *table);

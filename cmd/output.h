@@ -8,21 +8,15 @@
 
 #include "../lib/ledger.h"
 
-enum format {
-	FORMAT_TEXT,
-	FORMAT_JSON,
-	FORMAT_TSV,
-	FORMAT_PAYLOAD,
-	FORMAT_PROMETHEUS
-};
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_TSV, FORMAT_PAYLOAD, FORMAT_PROMETHEUS };
 
 struct output {
 	enum format format;
-	bool quiet;       /* -q */
-	bool terminal;    /* stdout is one */
-	bool colour;      /* stdout is a terminal, NO_COLOR is not set, TERM is not dumb */
-	bool progress;    /* stderr is a terminal and not quiet */
-	unsigned columns; /* of the terminal; 80 where unknown */
+	bool quiet;	     /* -q */
+	bool terminal;	     /* stdout is one */
+	bool colour;	     /* stdout is a terminal, NO_COLOR is not set, TERM is not dumb */
+	bool progress;	     /* stderr is a terminal and not quiet */
+	unsigned columns;    /* of the terminal; 80 where unknown */
 	const char *command; /* its name, for messages; NULL: the program itself */
 };
 

@@ -17,13 +17,13 @@ struct setting;
 
 /* With none of is, items, fields and maps set: a mapping of anything, for a later part. */
 struct rule {
-	const char *key;           /* NULL ends the table */
-	struct form is;            /* a text, */
-	struct form items;         /* or a list of texts, */
+	const char *key;	   /* NULL ends the table */
+	struct form is;		   /* a text, */
+	struct form items;	   /* or a list of texts, */
 	const struct rule *fields; /* or a mapping with these keys, */
-	bool maps;                 /* or a list of mappings of anything; */
-	struct form names;         /* if set: a mapping of names of this form to one of the above */
-	bool path;                 /* texts are paths, relative to the config */
+	bool maps;		   /* or a list of mappings of anything; */
+	struct form names;	   /* if set: a mapping of names of this form to one of the above */
+	bool path;		   /* texts are paths, relative to the config */
 	struct setting *setting;   /* where the text is kept, see settings.c; NULL: nowhere */
 };
 

@@ -28,19 +28,19 @@ struct stream_type_settings {
 };
 
 struct settings {
-	const char *config;    /* the file that was read; NULL: none */
+	const char *config; /* the file that was read; NULL: none */
 	const char *node; /* NULL: as the ledger says. A config's node does not apply to a database
 			   * that is not the config's, unless --config is given */
-	const char *database;  /* "ledger.db" by default */
+	const char *database; /* "ledger.db" by default */
 	const char *group;
-	const char *state_dir; /* settings_default_state_dir() by default; NULL: none */
-	const char *sign_key;  /* "ledger.key" by default; NULL with sign_key_hex */
+	const char *state_dir;	  /* settings_default_state_dir() by default; NULL: none */
+	const char *sign_key;	  /* "ledger.key" by default; NULL with sign_key_hex */
 	const char *sign_key_hex; /* from LEDGER_HMAC_KEY; NULL: none */
 	const char **verify_keys;
 	size_t n_verify_keys;
-	uint64_t timeout;      /* µs, 5 s by default */
+	uint64_t timeout; /* µs, 5 s by default */
 	struct domain_settings *domains;
-	size_t n_domains;      /* 0: any domain is taken */
+	size_t n_domains; /* 0: any domain is taken */
 	struct stream_type_settings *stream_types;
 	size_t n_stream_types;
 };

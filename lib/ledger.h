@@ -29,8 +29,8 @@ struct ledger;
 enum ledger_status ledger_key_create(const char *path, const char *group, struct ledger_error *err);
 
 /* The key id that the key file at `path` has, NUL-terminated; its group may be `group` (NULL: none). */
-enum ledger_status ledger_key_id(
-	const char *path, const char *group, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err);
+enum ledger_status ledger_key_id(const char *path, const char *group,
+	char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err);
 
 /* --- Open and close -------------------------------------------------------------------------- */
 

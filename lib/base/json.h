@@ -34,7 +34,8 @@ enum json_kind {
 enum ledger_status json_check(struct slice text, struct slice *value, struct ledger_error *err);
 
 /* The same for an event line, which is one level around its payload. */
-enum ledger_status json_check_line(struct slice text, struct slice *value, struct ledger_error *err);
+enum ledger_status json_check_line(
+	struct slice text, struct slice *value, struct ledger_error *err);
 
 /* The kind of a checked value. */
 enum json_kind json_kind(struct slice value);

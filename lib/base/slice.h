@@ -16,8 +16,11 @@ struct slice {
 };
 
 /* A slice of a string literal, and the same for a constant table. */
-#define SLICE(literal)      ((struct slice){ (literal), sizeof(literal) - 1 })
-#define SLICE_INIT(literal) { (literal), sizeof(literal) - 1 }
+#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+#define SLICE_INIT(literal)                                                                        \
+	{                                                                                          \
+		(literal), sizeof(literal) - 1                                                     \
+	}
 
 /* The two arguments that printf's "%.*s" takes. */
 #define SLICE_ARG(s) (int)(s).len, (s).ptr ? (s).ptr : ""

@@ -92,8 +92,8 @@ enum ledger_status keyfile_read(
 	return status ? fail_in(err, "key file %s: ", path) : LEDGER_OK;
 }
 
-enum ledger_status ledger_key_id(
-	const char *path, const char *group, char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err)
+enum ledger_status ledger_key_id(const char *path, const char *group,
+	char out[EVENT_KEY_ID_SIZE + 1], struct ledger_error *err)
 {
 	struct chain_key key;
 	TRY(keyfile_read(path, group, &key, err));

@@ -78,6 +78,8 @@ struct ledger {
 	bool can_sign;
 	struct names names;
 	struct batch batch;
+	bool has_place;
+	uint8_t place[EVENT_HASH_SIZE];
 	int head_fd; /* -1: not open */
 	uint64_t head_epoch;
 	int watch_fd; /* -1: not open */
@@ -123,7 +125,7 @@ enum ledger_status seal_move_in(
 struct head_file {
 	uint64_t position;
 	uint8_t hash[EVENT_HASH_SIZE];
-	bool signed_by_us;
+	uint8_t place[EVENT_HASH_SIZE]; /* SHA-256 of the path */
 };
 enum ledger_status home_of_file(
 	const char *path, uint64_t *inode, uint64_t *birth, struct ledger_error *err);
@@ -132,7 +134,10 @@ enum ledger_status home_read_head(
 	struct ledger *l, uint64_t epoch, struct head_file *head, struct ledger_error *err);
 void home_write_head(
 	struct ledger *l, const struct seal *seal, const uint8_t hash[EVENT_HASH_SIZE]);
-/* LEDGER_REFUSED with what was found; `head` may be NULL: none was read. Inside a transaction. */
+/* Both: LEDGER_REFUSED with what was found; `head` may be NULL: none was read. Inside a transaction.
+ * The first asks only whether the head file, if it speaks of this file or its place, knows more. */
+enum ledger_status home_check_head(struct ledger *l, const struct seal *seal,
+	const struct head_file *head, struct ledger_error *err);
 enum ledger_status home_check(struct ledger *l, const struct seal *seal,
 	const struct head_file *head, struct ledger_error *err);
 enum ledger_status home_path(const struct ledger *l, const char *suffix, uint64_t epoch,

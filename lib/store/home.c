@@ -6,14 +6,18 @@
  * The head file is <state folder>/<node>-<epoch>.head, one line of fixed length, written after the
  * commit and not synced (being behind is normal):
  *
- *	<position, 20 digits> <hash, 64 hex> <mac, 64 hex>\n
- *	mac = HMAC(key, "ledgerbox/head/v1" 0x00 PAE(node, epoch, position, hash))
+ *	<position, 20 digits> <hash, 64 hex> <place, 64 hex> <mac, 64 hex>\n
+ *	place = SHA-256 of the file's absolute path, links followed
+ *	mac = HMAC(key, "ledgerbox/head/v1" 0x00 PAE(node, epoch, position, hash, place))
+ *
+ * The place tells an older file put back under the ledger's name from a backup that lies elsewhere.
  */
 #include "handle.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,7 +25,7 @@
 
 #include "../base/banned.h"
 
-#define HEAD_SIZE (20 + 1 + 64 + 1 + 64 + 1)
+#define HEAD_SIZE (20 + 1 + 64 + 1 + 64 + 1 + 64 + 1)
 
 enum ledger_status home_of_file(
 	const char *path, uint64_t *inode, uint64_t *birth, struct ledger_error *err)
@@ -45,17 +49,37 @@ enum ledger_status home_path(const struct ledger *l, const char *suffix, uint64_
 	return buf_check(out, err);
 }
 
-static void head_mac(const struct ledger *l, uint64_t epoch, uint64_t position,
-	const uint8_t hash[EVENT_HASH_SIZE], const struct chain_key *key,
-	uint8_t out[EVENT_HASH_SIZE])
+static void find_place(struct ledger *l)
+{
+	char *path = l->has_place ? NULL : realpath(store_path(l->store), NULL);
+	if (path)
+		chain_sha256(slice_of(path), l->place);
+	l->has_place = l->has_place || path;
+	free(path);
+}
+
+static struct slice bytes_of(const uint8_t digest[EVENT_HASH_SIZE])
+{
+	return (struct slice){ (const char *)digest, EVENT_HASH_SIZE };
+}
+
+static void head_mac(const struct ledger *l, uint64_t epoch, const struct head_file *head,
+	const struct chain_key *key, uint8_t out[EVENT_HASH_SIZE])
 {
 	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 4);
+	pae_begin(&bytes, 5);
 	pae_add(&bytes, slice_of(l->node));
 	pae_add_u64(&bytes, epoch);
-	pae_add_u64(&bytes, position);
-	pae_add(&bytes, (struct slice){ (const char *)hash, EVENT_HASH_SIZE });
+	pae_add_u64(&bytes, head->position);
+	pae_add(&bytes, bytes_of(head->hash));
+	pae_add(&bytes, bytes_of(head->place));
 	chain_sign(key, "ledgerbox/head/v1", buf_slice(&bytes), out);
+}
+
+static bool parse_digest(struct slice line, size_t at, uint8_t out[EVENT_HASH_SIZE])
+{
+	return line.ptr[at - 1] == ' ' &&
+	       slice_unhex((struct slice){ line.ptr + at, 64 }, out, EVENT_HASH_SIZE);
 }
 
 /* A head file that is cut or garbled says nothing: it is never synced, a power loss may do that. */
@@ -63,19 +87,18 @@ static bool parse_head(
 	const struct ledger *l, uint64_t epoch, struct slice line, struct head_file *head)
 {
 	uint8_t mac[EVENT_HASH_SIZE], want[EVENT_HASH_SIZE];
-	if (line.len != HEAD_SIZE || line.ptr[20] != ' ' || line.ptr[85] != ' ' ||
-		line.ptr[HEAD_SIZE - 1] != '\n' ||
+	if (line.len != HEAD_SIZE || line.ptr[HEAD_SIZE - 1] != '\n' ||
 		!slice_u64((struct slice){ line.ptr, 20 }, &head->position) ||
-		!slice_unhex((struct slice){ line.ptr + 21, 64 }, head->hash, EVENT_HASH_SIZE) ||
-		!slice_unhex((struct slice){ line.ptr + 86, 64 }, mac, EVENT_HASH_SIZE))
+		!parse_digest(line, 21, head->hash) || !parse_digest(line, 86, head->place) ||
+		!parse_digest(line, 151, mac))
 		return false;
-	head->signed_by_us = false;
-	for (size_t i = 0; i < l->n_keys && !head->signed_by_us; i++) {
-		head_mac(l, epoch, head->position, head->hash, &l->keys[i], want);
-		head->signed_by_us = chain_same(mac, want, EVENT_HASH_SIZE);
+	for (size_t i = 0; i < l->n_keys; i++) {
+		head_mac(l, epoch, head, &l->keys[i], want);
+		if (chain_same(mac, want, EVENT_HASH_SIZE))
+			return true;
 	}
 	/* Without a key the line is taken at its word; with one, a forged line is not. */
-	return head->signed_by_us || l->n_keys == 0;
+	return l->n_keys == 0;
 }
 
 enum ledger_status home_read_head(
@@ -110,19 +133,28 @@ static bool open_head(struct ledger *l, uint64_t epoch)
 	return l->head_fd >= 0;
 }
 
+static void add_digest(struct buf *line, const uint8_t digest[EVENT_HASH_SIZE], char end)
+{
+	buf_add_hex(line, digest, EVENT_HASH_SIZE);
+	buf_add_char(line, end);
+}
+
 void home_write_head(struct ledger *l, const struct seal *seal, const uint8_t hash[EVENT_HASH_SIZE])
 {
-	char line[HEAD_SIZE + 1];
+	struct head_file head = { .position = seal->position };
 	uint8_t mac[EVENT_HASH_SIZE];
-	CLEANUP_BUF struct buf hex = { 0 };
+	CLEANUP_BUF struct buf line = { 0 };
 	if (!l->options->state_dir)
 		return;
-	head_mac(l, seal->epoch, seal->position, hash, &l->keys[0], mac);
-	buf_add_hex(&hex, hash, EVENT_HASH_SIZE);
-	buf_add_char(&hex, ' ');
-	buf_add_hex(&hex, mac, EVENT_HASH_SIZE);
-	snprintf(line, sizeof(line), "%020" PRIu64 " %s\n", seal->position, buf_text(&hex));
-	if (!open_head(l, seal->epoch) || pwrite(l->head_fd, line, HEAD_SIZE, 0) != HEAD_SIZE)
+	find_place(l);
+	memcpy(head.hash, hash, EVENT_HASH_SIZE);
+	memcpy(head.place, l->place, EVENT_HASH_SIZE);
+	head_mac(l, seal->epoch, &head, &l->keys[0], mac);
+	buf_addf(&line, "%020" PRIu64 " ", head.position);
+	add_digest(&line, head.hash, ' ');
+	add_digest(&line, head.place, ' ');
+	add_digest(&line, mac, '\n');
+	if (!open_head(l, seal->epoch) || pwrite(l->head_fd, line.ptr, line.len, 0) != HEAD_SIZE)
 		snprintf(l->warning, sizeof(l->warning),
 			"the head file in %.150s cannot be written (%s): a restored ledger may go "
 			"unnoticed",
@@ -152,14 +184,11 @@ static enum ledger_status restored(struct ledger *l, const struct seal *seal,
 	return hint(err, "begin a new epoch here with: ledgerbox recover --offline");
 }
 
-enum ledger_status home_check(struct ledger *l, const struct seal *seal,
+/* Does the head file know a later or another event than this file? */
+static enum ledger_status compare_head(struct ledger *l, const struct seal *seal,
 	const struct head_file *head, struct ledger_error *err)
 {
-	uint64_t inode, birth;
-	TRY(home_of_file(store_path(l->store), &inode, &birth, err));
-	if (inode != seal->inode || (birth && seal->birth && birth != seal->birth))
-		return moved(l, err);
-	if (!head || head->position == 0)
+	if (head->position == 0)
 		return LEDGER_OK;
 	if (head->position > seal->position)
 		return restored(l, seal, head, err);
@@ -172,6 +201,36 @@ enum ledger_status home_check(struct ledger *l, const struct seal *seal,
 	if (hash.len != EVENT_HASH_SIZE || memcmp(hash.ptr, head->hash, EVENT_HASH_SIZE) != 0)
 		return restored(l, seal, head, err);
 	return LEDGER_OK;
+}
+
+static enum ledger_status look_at_home(
+	struct ledger *l, const struct seal *seal, bool *at_home, struct ledger_error *err)
+{
+	uint64_t inode, birth;
+	TRY(home_of_file(store_path(l->store), &inode, &birth, err));
+	*at_home = inode == seal->inode && !(birth && seal->birth && birth != seal->birth);
+	return LEDGER_OK;
+}
+
+enum ledger_status home_check_head(struct ledger *l, const struct seal *seal,
+	const struct head_file *head, struct ledger_error *err)
+{
+	bool at_home;
+	TRY(look_at_home(l, seal, &at_home, err));
+	find_place(l);
+	if (!head || (!at_home && !(l->has_place &&
+					  memcmp(head->place, l->place, EVENT_HASH_SIZE) == 0)))
+		return LEDGER_OK;
+	return compare_head(l, seal, head, err);
+}
+
+enum ledger_status home_check(struct ledger *l, const struct seal *seal,
+	const struct head_file *head, struct ledger_error *err)
+{
+	bool at_home;
+	TRY(home_check_head(l, seal, head, err));
+	TRY(look_at_home(l, seal, &at_home, err));
+	return at_home ? LEDGER_OK : moved(l, err);
 }
 
 enum ledger_status ledger_check_home(struct ledger *l, struct ledger_error *err)

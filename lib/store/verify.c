@@ -414,7 +414,10 @@ static enum ledger_status remember(
 	struct verify_state state = { .finished = time_now(), .ok = r->problems == 0 };
 	bool row;
 	bool covers = v->whole || (v->options->since_last && v->to == v->seal.position);
-	if (!covers || !r->complete || !v->check_macs || v->findings.unverified)
+	struct ledger_error ignored;
+	if (!covers || !r->complete || !v->check_macs || v->findings.unverified ||
+		home_check(v->ledger, &v->seal, NULL, &ignored) !=
+			LEDGER_OK) /* a copy: the state is the ledger's */
 		return LEDGER_OK;
 	if (state.ok && v->seal.position) {
 		TRY(store_get(v->ledger->store, SQL_EVENT_HASH, &st, err));

@@ -173,16 +173,35 @@ static enum ledger_status verify_head(
 	return LEDGER_OK;
 }
 
-/* The head file knows a later or another event, and this is the file that it speaks of. */
-static enum ledger_status verify_home(struct verification *v, struct ledger_error *err)
+static enum ledger_status verify_head_file(struct verification *v, struct ledger_error *err)
 {
 	struct ledger_error found;
-	uint64_t inode, birth;
-	TRY(home_of_file(store_path(v->ledger->store), &inode, &birth, err));
-	if (!v->has_head || inode != v->seal.inode)
-		return LEDGER_OK;
-	if (home_check(v->ledger, &v->seal, &v->head, &found) == LEDGER_REFUSED)
+	enum ledger_status status =
+		home_check_head(v->ledger, &v->seal, v->has_head ? &v->head : NULL, &found);
+	if (status == LEDGER_REFUSED)
 		verify_report_damage(v, "ROLLED_BACK", NULL, 0, "%s", found.text);
+	else if (status)
+		*err = found;
+	return status == LEDGER_REFUSED ? LEDGER_OK : status;
+}
+
+/* The last run saw events here that are gone. Of a copy that is no wonder: it may be older. */
+static enum ledger_status verify_last_run(struct verification *v, struct ledger_error *err)
+{
+	struct verify_state state;
+	struct ledger_error found;
+	if (verify_state_read(v->ledger, &state, &found) || !state.ok ||
+		state.position <= v->seal.position)
+		return LEDGER_OK;
+	enum ledger_status status = home_check(v->ledger, &v->seal, NULL, &found);
+	if (status && status != LEDGER_REFUSED) {
+		*err = found;
+		return status;
+	}
+	if (!status)
+		verify_report_damage(v, "ROLLED_BACK", NULL, 0,
+			"the ledger ends at position %" PRIu64 ", %" PRIu64 " was verified here",
+			v->seal.position, state.position);
 	return LEDGER_OK;
 }
 
@@ -190,7 +209,8 @@ enum ledger_status verify_heads(struct verification *v, struct ledger_error *err
 {
 	for (size_t i = 0; i < v->options->n_heads; i++)
 		TRY(verify_head(v, &v->options->heads[i], err));
-	return verify_home(v, err);
+	TRY(verify_head_file(v, err));
+	return verify_last_run(v, err);
 }
 
 static enum ledger_status check_last_row(struct verification *v, struct ledger_error *err)

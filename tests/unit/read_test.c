@@ -5,7 +5,7 @@
 #include "ledger_fixture.h"
 
 #define EVENTS	2600
-#define FILTERS 1500
+#define FILTERS 3000
 
 static struct ledger_error err;
 
