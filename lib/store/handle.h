@@ -42,6 +42,8 @@ struct names {
 	size_t n_domains;
 	struct word_row *keys;
 	size_t n_keys;
+	bool loaded;
+	uint64_t token; /* of the state of the file that was read */
 };
 
 /* The end of one of this node's chains while a batch is written. */
@@ -95,11 +97,16 @@ enum ledger_status handle_load_keys(struct ledger *l, struct ledger_error *err);
 const struct chain_key *handle_find_key(const struct ledger *l, struct slice id);
 enum ledger_status handle_random(struct ledger *l, void *out, size_t n, struct ledger_error *err);
 
-/* names.c: words by row id (NULL without such a row), and row ids by word, made when missing. */
+/* names.c: words by row id, and row ids by word, made when missing. Words are valid until the tables are
+ * read again: by names_load, names_find, names_chain. */
 void names_done(struct names *names);
+struct names_found {
+	const struct chain_row *chain; /* with its domain's name; NULL where the row is missing */
+	const struct word_row *key;
+};
+bool names_find(struct ledger *l, uint64_t chain, uint64_t key,
+	struct names_found *out); /* both are there */
 const struct chain_row *names_chain(struct ledger *l, uint64_t id);
-const struct word_row *names_domain(struct ledger *l, uint64_t id);
-const struct word_row *names_key(struct ledger *l, uint64_t id);
 void names_forget(struct ledger *l); /* after a rollback: rows may be gone */
 enum ledger_status names_domain_id(
 	struct ledger *l, struct slice name, bool make, uint64_t *id, struct ledger_error *err);

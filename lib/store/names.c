@@ -110,7 +110,10 @@ enum ledger_status names_load(struct ledger *l, struct ledger_error *err)
 	names_done(&l->names);
 	TRY(load_words(l, SQL_DOMAINS, &l->names.domains, &l->names.n_domains, err));
 	TRY(load_words(l, SQL_KEYS, &l->names.keys, &l->names.n_keys, err));
-	return load_chains(l, err);
+	TRY(load_chains(l, err));
+	TRY(store_change_token(l->store, &l->names.token, err));
+	l->names.loaded = true;
+	return LEDGER_OK;
 }
 
 static const struct chain_row *find_chain(const struct names *names, uint64_t id)
@@ -123,30 +126,34 @@ static const struct chain_row *find_chain(const struct names *names, uint64_t id
 	return NULL;
 }
 
+/* Rows may have come since the tables were read: reads them again, but only once per state of the file,
+ * so that a ledger full of rows that point nowhere is not a hang. */
+static bool reload(struct ledger *l)
+{
+	struct ledger_error ignored;
+	uint64_t token;
+	if (store_change_token(l->store, &token, &ignored) ||
+		(l->names.loaded && token == l->names.token))
+		return false;
+	return names_load(l, &ignored) == LEDGER_OK;
+}
+
+bool names_find(struct ledger *l, uint64_t chain, uint64_t key, struct names_found *out)
+{
+	do {
+		out->chain = find_chain(&l->names, chain);
+		out->key = find_word(l->names.keys, l->names.n_keys, key);
+		if (out->chain && out->key && out->chain->domain_name.ptr)
+			return true;
+	} while (reload(l)); /* what was found before lay in the memory that is gone: both again */
+	return false;
+}
+
 const struct chain_row *names_chain(struct ledger *l, uint64_t id)
 {
-	struct ledger_error ignored;
-	const struct chain_row *found = find_chain(&l->names, id);
-	if (!found && names_load(l, &ignored) == LEDGER_OK)
-		found = find_chain(&l->names, id);
-	return found;
-}
-
-const struct word_row *names_domain(struct ledger *l, uint64_t id)
-{
-	struct ledger_error ignored;
-	const struct word_row *found = find_word(l->names.domains, l->names.n_domains, id);
-	if (!found && names_load(l, &ignored) == LEDGER_OK)
-		found = find_word(l->names.domains, l->names.n_domains, id);
-	return found;
-}
-
-const struct word_row *names_key(struct ledger *l, uint64_t id)
-{
-	struct ledger_error ignored;
-	const struct word_row *found = find_word(l->names.keys, l->names.n_keys, id);
-	if (!found && names_load(l, &ignored) == LEDGER_OK)
-		found = find_word(l->names.keys, l->names.n_keys, id);
+	const struct chain_row *found;
+	while (!(found = find_chain(&l->names, id)) && reload(l))
+		;
 	return found;
 }
 

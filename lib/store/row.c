@@ -93,17 +93,16 @@ static bool read_names(struct ledger *l, struct value *const *row, struct event 
 	if (!value_u64(row[COL_CHAIN], chain) || !value_u64(row[COL_DOMAIN], domain) ||
 		!value_u64(row[COL_KEY], &key))
 		return false;
-	const struct chain_row *found = names_chain(l, *chain);
-	const struct word_row *signer = names_key(l, key);
-	if (!found || !found->domain_name.ptr)
+	struct names_found found;
+	bool all = names_find(l, *chain, key, &found);
+	if (!all && found.chain && found.chain->domain_name.ptr)
+		*what = "signing_key";
+	if (!all)
 		return false;
-	*what = "signing_key";
-	if (!signer)
-		return false;
-	e->origin = found->origin;
-	e->epoch = found->epoch;
-	e->domain = found->domain_name;
-	e->key = signer->name;
+	e->origin = found.chain->origin;
+	e->epoch = found.chain->epoch;
+	e->domain = found.chain->domain_name;
+	e->key = found.key->name;
 	return true;
 }
 

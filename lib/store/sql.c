@@ -50,6 +50,8 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_MARK_SINCE] = "SELECT min(position) - 1023 FROM mark WHERE max_time >= ?1",
 	[SQL_MARK_UNTIL] = "SELECT max(position) FROM mark WHERE min_time < ?1",
 
+	[SQL_TAIL_MIN_TIME] = "SELECT min(time) FROM event WHERE position >= ?1",
+
 	[SQL_EVENT] = "SELECT " EVENT_COLUMNS " FROM event WHERE position = ?1",
 	[SQL_EVENT_HASH] = "SELECT hash FROM event WHERE position = ?1",
 	[SQL_EVENTS_BY_ID] =

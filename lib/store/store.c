@@ -1,7 +1,6 @@
 #include "store.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 
 #include "../base/buf.h"
 #include "../base/time.h"
+#include "door.h"
 #include "format.h"
 
 #include "../base/banned.h"
@@ -24,32 +24,6 @@
 
 /* On close a longer -wal than this is folded and emptied: the next process to open reads all of it first. */
 #define CLOSE_PAGES 250
-
-/* What each(…) does with a row. */
-struct each {
-	store_row_fn *fn;
-	void *context;
-	struct ledger_error *err;
-	enum ledger_status status;
-};
-
-struct store {
-	sqlite3 *db;
-	struct each each;
-	char *path;
-	uint64_t timeout;
-	uint64_t waiting_since;
-	int wal_pages;	    /* since it was folded */
-	int wal_most_pages; /* that the next process to open would have to read */
-	bool writes;
-	bool immutable;
-	struct stmt *statements[SQL_COUNT_];
-};
-
-static sqlite3_stmt *raw(struct stmt *st)
-{
-	return (sqlite3_stmt *)(void *)st;
-}
 
 static enum ledger_status status_of_code(int code)
 {
@@ -78,7 +52,7 @@ static enum ledger_status status_of_code(int code)
 	}
 }
 
-static enum ledger_status fail_code(struct store *s, int code, struct ledger_error *err)
+enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err)
 {
 	int os_error = sqlite3_system_errno(s->db);
 	enum ledger_status status = status_of_code(code);
@@ -136,7 +110,7 @@ static int count_wal_pages(void *context, sqlite3 *db, const char *name, int pag
 static enum ledger_status run(struct store *s, const char *sql, struct ledger_error *err)
 {
 	int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-	return code == SQLITE_OK ? LEDGER_OK : fail_code(s, code, err);
+	return code == SQLITE_OK ? LEDGER_OK : door_fail(s, code, err);
 }
 
 enum ledger_status store_run_script(struct store *s, const char *script, struct ledger_error *err)
@@ -154,7 +128,7 @@ static enum ledger_status ask(
 		code = sqlite3_step(st);
 	if (code == SQLITE_ROW)
 		*out = sqlite3_column_int64(st, 0);
-	enum ledger_status status = code == SQLITE_ROW ? LEDGER_OK : fail_code(s, code, err);
+	enum ledger_status status = code == SQLITE_ROW ? LEDGER_OK : door_fail(s, code, err);
 	sqlite3_finalize(st);
 	return status;
 }
@@ -175,15 +149,12 @@ static void add_uri(struct buf *out, const char *path, const char *flags)
 static void close_db(struct store *s)
 {
 	for (int i = 0; i < SQL_COUNT_; i++) {
-		sqlite3_finalize(raw(s->statements[i]));
+		sqlite3_finalize(door_stmt(s->statements[i]));
 		s->statements[i] = NULL;
 	}
 	sqlite3_close(s->db);
 	s->db = NULL;
 }
-
-static void each_step(sqlite3_context *context, int argc, sqlite3_value **argv);
-static void each_final(sqlite3_context *context);
 
 static enum ledger_status open_db(
 	struct store *s, enum store_mode mode, const char *uri_flags, struct ledger_error *err)
@@ -197,7 +168,7 @@ static enum ledger_status open_db(
 	if (!s->db)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	if (code != SQLITE_OK)
-		return fail_code(s, code, err);
+		return door_fail(s, code, err);
 	/* sqlite.org/security.html: what a hostile file could use is switched off. */
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -205,8 +176,7 @@ static enum ledger_status open_db(
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 	sqlite3_busy_handler(s->db, wait_for_lock, s);
-	sqlite3_create_function_v2(s->db, "each", -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, &s->each,
-		NULL, each_step, each_final, NULL);
+	door_add_each(s);
 	return LEDGER_OK;
 }
 
@@ -452,14 +422,14 @@ enum ledger_status store_commit(struct store *s, struct ledger_error *err)
 enum ledger_status store_fold(struct store *s, struct ledger_error *err)
 {
 	int code = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	return code == SQLITE_OK ? LEDGER_OK : fail_code(s, code, err);
+	return code == SQLITE_OK ? LEDGER_OK : door_fail(s, code, err);
 }
 
 void store_rollback(struct store *s)
 {
 	for (int i = 0; i < SQL_COUNT_; i++)
 		if (s->statements[i])
-			sqlite3_reset(raw(s->statements[i]));
+			sqlite3_reset(door_stmt(s->statements[i]));
 	if (store_in_transaction(s))
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
@@ -479,195 +449,6 @@ void read_txn_end(struct read_txn *txn)
 	if (txn->store)
 		sqlite3_exec(txn->store->db, "COMMIT", NULL, NULL, NULL);
 	txn->store = NULL;
-}
-
-/* --- Statements ------------------------------------------------------------------------------ */
-
-static enum ledger_status prepare(struct store *s, enum sql which, unsigned flags,
-	struct stmt **out, struct ledger_error *err)
-{
-	sqlite3_stmt *st;
-	int code = sqlite3_prepare_v3(s->db, sql_text(which), -1, flags, &st, NULL);
-	if (code != SQLITE_OK && (code & 0xFF) == SQLITE_ERROR) {
-		fail(err, LEDGER_DAMAGED, "%s has another schema: %s", s->path,
-			sqlite3_errmsg(s->db));
-		return hint(err, "ledgerbox verify lists what is wrong");
-	}
-	if (code != SQLITE_OK)
-		return fail_code(s, code, err);
-	*out = (struct stmt *)(void *)st;
-	return LEDGER_OK;
-}
-
-enum ledger_status store_get(
-	struct store *s, enum sql which, struct stmt **out, struct ledger_error *err)
-{
-	if (!s->statements[which])
-		TRY(prepare(s, which, SQLITE_PREPARE_PERSISTENT, &s->statements[which], err));
-	*out = s->statements[which];
-	return LEDGER_OK;
-}
-
-enum ledger_status store_prepare(
-	struct store *s, enum sql which, struct stmt **out, struct ledger_error *err)
-{
-	return prepare(s, which, 0, out, err);
-}
-
-void stmt_reset(struct stmt **st)
-{
-	if (*st)
-		sqlite3_reset(raw(*st));
-}
-
-void stmt_done(struct stmt **st)
-{
-	sqlite3_finalize(raw(*st));
-	*st = NULL;
-}
-
-void bind_u64(struct stmt *st, int at, uint64_t value)
-{
-	sqlite3_bind_int64(raw(st), at, value > INT64_MAX ? INT64_MAX : (int64_t)value);
-}
-
-void bind_text(struct stmt *st, int at, struct slice text)
-{
-	if (text.ptr)
-		sqlite3_bind_text64(raw(st), at, text.ptr, text.len, SQLITE_STATIC, SQLITE_UTF8);
-	else
-		sqlite3_bind_null(raw(st), at);
-}
-
-void bind_blob(struct stmt *st, int at, const uint8_t *bytes, size_t n)
-{
-	sqlite3_bind_blob64(raw(st), at, bytes, n, SQLITE_STATIC);
-}
-
-enum ledger_status stmt_row(struct store *s, struct stmt *st, bool *row, struct ledger_error *err)
-{
-	int code = sqlite3_step(raw(st));
-	if (code != SQLITE_ROW && code != SQLITE_DONE)
-		return fail_code(s, code, err);
-	*row = code == SQLITE_ROW;
-	return LEDGER_OK;
-}
-
-enum ledger_status stmt_run(struct store *s, struct stmt *st, struct ledger_error *err)
-{
-	int code = sqlite3_step(raw(st));
-	while (code == SQLITE_ROW)
-		code = sqlite3_step(raw(st));
-	enum ledger_status status = code == SQLITE_DONE ? LEDGER_OK : fail_code(s, code, err);
-	sqlite3_reset(raw(st));
-	return status;
-}
-
-static sqlite3_value *raw_value(struct value *value)
-{
-	return (sqlite3_value *)(void *)value;
-}
-
-bool value_u64(struct value *value, uint64_t *out)
-{
-	if (sqlite3_value_type(raw_value(value)) != SQLITE_INTEGER)
-		return false;
-	int64_t number = sqlite3_value_int64(raw_value(value));
-	if (number < 0)
-		return false;
-	*out = (uint64_t)number;
-	return true;
-}
-
-struct slice value_text(struct value *value)
-{
-	if (sqlite3_value_type(raw_value(value)) != SQLITE_TEXT)
-		return (struct slice){ NULL, 0 };
-	const char *text = (const char *)sqlite3_value_text(raw_value(value));
-	return (struct slice){ text, (size_t)sqlite3_value_bytes(raw_value(value)) };
-}
-
-struct slice value_blob(struct value *value)
-{
-	if (sqlite3_value_type(raw_value(value)) != SQLITE_BLOB)
-		return (struct slice){ NULL, 0 };
-	const char *bytes = sqlite3_value_blob(raw_value(value));
-	return (struct slice){ bytes ? bytes : "", (size_t)sqlite3_value_bytes(raw_value(value)) };
-}
-
-bool value_is_null(struct value *value)
-{
-	return sqlite3_value_type(raw_value(value)) == SQLITE_NULL;
-}
-
-/* SQLite calls this value unprotected: fit for one thread, which is what a connection has here. */
-static struct value *column(struct stmt *st, int at)
-{
-	return (struct value *)(void *)sqlite3_column_value(raw(st), at);
-}
-
-bool column_u64(struct stmt *st, int at, uint64_t *out)
-{
-	return value_u64(column(st, at), out);
-}
-
-struct slice column_text(struct stmt *st, int at)
-{
-	return value_text(column(st, at));
-}
-
-struct slice column_blob(struct stmt *st, int at)
-{
-	return value_blob(column(st, at));
-}
-
-void stmt_values(struct stmt *st, int n, struct value **out)
-{
-	for (int i = 0; i < n; i++)
-		out[i] = column(st, i);
-}
-
-/* --- each(…): an aggregate function that hands its arguments on ---------------------------------- */
-
-static void each_step(sqlite3_context *context, int argc, sqlite3_value **argv)
-{
-	struct each *each = sqlite3_user_data(context);
-	(void)argc;
-	if (each->status == LEDGER_OK)
-		each->status =
-			each->fn((struct value *const *)(void *)argv, each->context, each->err);
-	if (each->status != LEDGER_OK)
-		sqlite3_result_error(context, "stopped", -1);
-}
-
-static void each_final(sqlite3_context *context)
-{
-	sqlite3_result_null(context);
-}
-
-enum ledger_status store_each(
-	struct store *s, struct stmt *st, store_row_fn *fn, void *context, struct ledger_error *err)
-{
-	struct each outer = s->each;
-	s->each = (struct each){ fn, context, err, LEDGER_OK };
-	int code = sqlite3_step(raw(st));
-	enum ledger_status status = s->each.status;
-	s->each = outer;
-	if (status == LEDGER_OK && code != SQLITE_ROW && code != SQLITE_DONE)
-		status = fail_code(s, code, err);
-	sqlite3_reset(raw(st));
-	return status;
-}
-
-enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err)
-{
-	CLEANUP_STMT struct stmt *st = NULL;
-	bool row;
-	TRY(store_get(s, SQL_DATA_VERSION, &st, err));
-	TRY(stmt_row(s, st, &row, err));
-	return row && column_u64(st, 0, out)
-		       ? LEDGER_OK
-		       : fail(err, LEDGER_IO, "%s has no data_version", s->path);
 }
 
 /* --- Copy ------------------------------------------------------------------------------------ */

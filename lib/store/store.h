@@ -1,6 +1,6 @@
 /*
  * The door to SQLite: opening a file safely, statements by name, transactions, and its error codes
- * as ours. Nothing outside store.c sees sqlite3.h.
+ * as ours. Nothing outside store.c and stmt.c sees sqlite3.h (by way of door.h).
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -106,6 +106,9 @@ enum ledger_status store_run_script(struct store *s, const char *script, struct 
 
 /* A number that changes when another connection has committed. */
 enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err);
+
+/* The same for changes by this connection too: equal tokens, equal content. */
+enum ledger_status store_change_token(struct store *s, uint64_t *out, struct ledger_error *err);
 
 /* Copies the whole database into a new file at `path`, a bounded step at a time. */
 enum ledger_status store_copy(struct store *s, const char *path,

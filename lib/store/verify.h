@@ -73,13 +73,16 @@ struct verification {
 	struct findings findings;
 };
 
-/* verify.c */
+/* verify_findings.c */
 void verify_report_damage(struct verification *v, const char *code, const struct event *event,
 	uint64_t position, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void verify_report_unverified(struct verification *v, const char *code, const struct event *event,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* A failure to read: damage is a problem (FILE_CORRUPT), all else means that verify could not finish. */
 void verify_report_failure(struct verification *v, const struct ledger_error *err);
+
+/* Hands all over to the caller's `problem`. */
+void findings_hand_over(struct verification *v);
 
 /* verify_piece.c: one piece by a worker's own ledger handle. */
 enum ledger_status verify_piece(

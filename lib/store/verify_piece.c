@@ -149,14 +149,24 @@ static enum ledger_status check_version(struct pass *p, const struct event *e, u
 	return LEDGER_OK;
 }
 
+/* An event that was erased still links those around it. */
+static enum ledger_status follow_chain(
+	struct pass *p, const struct event *e, uint64_t chain, struct ledger_error *err)
+{
+	struct edge *edge = find_edge(p->piece, chain);
+	if (!edge)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	check_link(p, e, edge);
+	if (e->clock > p->piece->max_clock)
+		p->piece->max_clock = e->clock;
+	return LEDGER_OK;
+}
+
 static enum ledger_status check_event(struct pass *p, const struct event *e, uint64_t chain,
 	uint64_t domain, struct ledger_error *err)
 {
 	const struct chain_row *row = names_chain(p->ledger, chain);
 	const char *field = malformed_field(e);
-	struct edge *edge = find_edge(p->piece, chain);
-	if (!edge)
-		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	if (field)
 		verify_report_damage(
 			p->v, "ROW_MALFORMED", e, e->position, "%s is outside the format", field);
@@ -164,10 +174,8 @@ static enum ledger_status check_event(struct pass *p, const struct event *e, uin
 		verify_report_damage(p->v, "DOMAIN_MISMATCH", e, e->position,
 			"the row's domain is not that of its chain");
 	check_hash(p, e);
-	check_link(p, e, edge);
 	p->piece->events++;
-	if (e->clock > p->piece->max_clock)
-		p->piece->max_clock = e->clock;
+	TRY(follow_chain(p, e, chain, err));
 	return check_version(p, e, chain, domain, err);
 }
 
@@ -180,7 +188,7 @@ static enum ledger_status check_row(struct pass *p, struct value *const *row, st
 	uint64_t chain, domain;
 	*e = (struct event){ .position = 0 };
 	enum row_state state = row_event(p->ledger, row, e, &chain, &domain, &what);
-	*readable = state == ROW_GOOD;
+	*readable = state == ROW_GOOD || state == ROW_ERASED;
 	if (state == ROW_GOOD && !row_has_no_body(row))
 		verify_report_damage(
 			p->v, "ROW_MALFORMED", e, e->position, "a body stands beside a payload");
@@ -188,6 +196,7 @@ static enum ledger_status check_row(struct pass *p, struct value *const *row, st
 		p->piece->unverified++;
 		verify_report_unverified(p->v, "FORMAT_UNKNOWN", e,
 			"the content was erased, which this version cannot verify");
+		return follow_chain(p, e, chain, err);
 	} else if (state == ROW_UNKNOWN_CHAIN) {
 		verify_report_damage(p->v, "CHAIN_UNKNOWN", NULL, e->position,
 			"the row's %s is not in its table", what);

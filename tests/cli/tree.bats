@@ -39,7 +39,8 @@ has_door() {
 }
 
 @test "each foreign library is included by one file only" {
-	has_door 'sqlite3\.h' lib/store/store.c
+	has_door 'sqlite3\.h' lib/store/door.h
+	[ "$(sources lib cmd | xargs grep -lE '^ *# *include *"(.*/)?door\.h"' | xargs)" = 'lib/store/stmt.c lib/store/store.c' ]
 	has_door 'openssl/[a-z0-9]+\.h' lib/event/chain.c
 	has_door 'yaml\.h' cmd/yaml.c
 }
