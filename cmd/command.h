@@ -62,7 +62,7 @@ extern struct common common;
 /* What --format takes for this command; NULL at the end. */
 const char *const *command_formats(const struct command *command);
 
-/* Opens the ledger that `settings` name. One at a time. */
+/* Opens the ledger that `settings` name; they have to stay as they are while it is open. */
 enum ledger_status command_open_ledger(
 	enum ledger_mode mode, struct ledger **out, struct ledger_error *err);
 

@@ -85,8 +85,7 @@ const char *const *command_formats(const struct command *command)
 enum ledger_status command_open_ledger(
 	enum ledger_mode mode, struct ledger **out, struct ledger_error *err)
 {
-	static struct ledger_options options; /* has to live as long as the ledger */
-	options = (struct ledger_options){
+	struct ledger_options options = {
 		.path = settings.database,
 		.mode = mode,
 		.node = settings.node,

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "settings.h"
+#include "command.h"
 
 #include "../lib/base/banned.h"
 
@@ -153,26 +153,6 @@ static enum ledger_status save_file(struct resume *r, uint64_t position, struct 
 
 /* --- The cursor in the ledger ---------------------------------------------------------------- */
 
-/* Beside the ledger that main opened, so with options of its own: they have to live as long. Opened
- * before anything is printed: who may not move the cursor learns it then. */
-static enum ledger_status open_writer(struct resume *r, struct ledger_error *err)
-{
-	static struct ledger_options options;
-	options = (struct ledger_options){
-		.path = settings.database,
-		.mode = LEDGER_MODE_WRITE,
-		.node = settings.node,
-		.sign_key = settings.sign_key,
-		.sign_key_hex = settings.sign_key_hex,
-		.verify_keys = (const char *const *)settings.verify_keys,
-		.n_verify_keys = settings.n_verify_keys,
-		.state_dir = settings.state_dir,
-		.group = settings.group,
-		.timeout = settings.timeout,
-	};
-	return ledger_open(&r->writer, &options, err);
-}
-
 static enum ledger_status open_cursor(struct resume *r, struct ledger_error *err)
 {
 	/* A cursor's name has the form of an event type. */
@@ -184,7 +164,7 @@ static enum ledger_status open_cursor(struct resume *r, struct ledger_error *err
 		ledger_cursor_get(r->ledger, slice_of(r->name), &r->position, err);
 	if (status != LEDGER_OK && status != LEDGER_NO)
 		return status;
-	return open_writer(r, err);
+	return command_open_ledger(LEDGER_MODE_WRITE, &r->writer, err);
 }
 
 /* --- Both ------------------------------------------------------------------------------------ */

@@ -58,7 +58,7 @@ struct ledger_options {
 /* Makes an empty ledger for a node, refusing (LEDGER_REFUSED) to touch an existing file. */
 enum ledger_status ledger_create(const struct ledger_options *options, struct ledger_error *err);
 
-/* Opens a ledger. `options` and what it points to must outlive the ledger. Keys are read on first use. */
+/* Opens a ledger. What `options` points to must outlive it. Keys are read on first use. */
 enum ledger_status ledger_open(
 	struct ledger **out, const struct ledger_options *options, struct ledger_error *err);
 void ledger_close(struct ledger *l);

@@ -69,7 +69,7 @@ static enum ledger_status open_batch(struct ledger *l,
 	struct ledger_error *err)
 {
 	l->warning[0] = '\0';
-	if (l->options->mode != LEDGER_MODE_WRITE)
+	if (l->options.mode != LEDGER_MODE_WRITE)
 		return fail(
 			err, LEDGER_REFUSED, "%s is open for reading only", store_path(l->store));
 	TRY(handle_load_keys(l, err));

@@ -41,14 +41,14 @@ static enum ledger_status make_copy_file(
 		buf_reset(&copy->path);
 		return err->status;
 	}
-	return file_share(fd, path, l->options->group, l->options->group ? 0660 : 0600, err);
+	return file_share(fd, path, l->options.group, l->options.group ? 0660 : 0600, err);
 }
 
 static enum ledger_status verify_copy(struct ledger *l, const char *path,
 	struct ledger_verify_report *report, void (*progress)(uint64_t, uint64_t, void *),
 	void *context, struct ledger_error *err)
 {
-	struct ledger_options options = *l->options;
+	struct ledger_options options = l->options;
 	struct ledger_error ignored;
 	struct ledger *copy;
 	options.path = path;

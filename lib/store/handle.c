@@ -37,7 +37,7 @@ const char *ledger_warning(const struct ledger *l)
 
 static enum ledger_status load_signing_key(struct ledger *l, struct ledger_error *err)
 {
-	const struct ledger_options *o = l->options;
+	const struct ledger_options *o = &l->options;
 	if (!o->sign_key_hex && !o->sign_key)
 		return LEDGER_OK;
 	if (o->sign_key_hex)
@@ -53,7 +53,7 @@ enum ledger_status handle_load_keys(struct ledger *l, struct ledger_error *err)
 {
 	if (l->has_keys)
 		return LEDGER_OK;
-	const struct ledger_options *o = l->options;
+	const struct ledger_options *o = &l->options;
 	free(l->keys);
 	l->n_keys = 0;
 	l->keys = calloc(o->n_verify_keys + 1, sizeof(*l->keys));
@@ -96,7 +96,7 @@ static enum ledger_status new_handle(
 	struct ledger *l = calloc(1, sizeof(*l));
 	if (!l)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
-	l->options = options;
+	l->options = *options;
 	l->head_fd = -1;
 	l->watch_fd = -1;
 	*out = l;
@@ -110,7 +110,7 @@ static void close_handle(struct ledger **l)
 
 static enum ledger_status check_node(struct ledger *l, struct ledger_error *err)
 {
-	const char *node = l->options->node;
+	const char *node = l->options.node;
 	if (!node || strcmp(node, l->node) == 0)
 		return LEDGER_OK;
 	fail(err, LEDGER_REFUSED, "%s is the ledger of node %s, the config says %s",
@@ -172,7 +172,7 @@ static enum ledger_status make_file(const struct ledger_options *options, struct
 static enum ledger_status write_first_seal(struct ledger *l, struct ledger_error *err)
 {
 	struct seal seal = { .epoch = time_now() };
-	TRY(home_of_file(l->options->path, &seal.inode, &seal.birth, err));
+	TRY(home_of_file(l->options.path, &seal.inode, &seal.birth, err));
 	memcpy(seal.key, l->keys[0].id, sizeof(seal.key));
 	seal_mac(l, &seal, &l->keys[0], seal.mac);
 	return seal_insert(l, &seal, err);
@@ -181,7 +181,7 @@ static enum ledger_status write_first_seal(struct ledger *l, struct ledger_error
 static enum ledger_status fill_file(struct ledger *l, struct ledger_error *err)
 {
 	char identity[128];
-	struct slice node = slice_of(l->options->node);
+	struct slice node = slice_of(l->options.node);
 	if (!slice_is_token(node))
 		return fail(err, LEDGER_INVALID, "node name '%.80s' is not a token",
 			node.ptr ? node.ptr : "");
@@ -189,7 +189,7 @@ static enum ledger_status fill_file(struct ledger *l, struct ledger_error *err)
 	TRY(handle_load_keys(l, err));
 	if (!l->can_sign)
 		return fail(err, LEDGER_USAGE, "a new ledger needs a signing key");
-	TRY(store_open(&l->store, l->options->path, STORE_CREATE, l->options->timeout, err));
+	TRY(store_open(&l->store, l->options.path, STORE_CREATE, l->options.timeout, err));
 	TRY(store_run_script(l->store, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;", err));
 	snprintf(identity, sizeof(identity),
 		"PRAGMA application_id = %d; PRAGMA user_version = %d;", FORMAT_APPLICATION_ID,
@@ -201,7 +201,7 @@ static enum ledger_status fill_file(struct ledger *l, struct ledger_error *err)
 	TRY(store_commit(l->store, err));
 	TRY(store_fold(
 		l->store, err)); /* so that even a copy of the bare file says that it is a ledger */
-	return file_sync_folder(l->options->path, err);
+	return file_sync_folder(l->options.path, err);
 }
 
 static void remove_file(const char *path)

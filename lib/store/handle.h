@@ -70,7 +70,7 @@ struct batch {
 };
 
 struct ledger {
-	const struct ledger_options *options;
+	struct ledger_options options;
 	struct store *store;
 	char node[65];
 	uint64_t epoch; /* when opened or last begun */

@@ -43,9 +43,9 @@ enum ledger_status home_of_file(
 enum ledger_status home_path(const struct ledger *l, const char *suffix, uint64_t epoch,
 	struct buf *out, struct ledger_error *err)
 {
-	if (!l->options->state_dir)
+	if (!l->options.state_dir)
 		return fail(err, LEDGER_NO, "there is no state folder");
-	buf_addf(out, "%s/%s-%" PRIu64 ".%s", l->options->state_dir, l->node, epoch, suffix);
+	buf_addf(out, "%s/%s-%" PRIu64 ".%s", l->options.state_dir, l->node, epoch, suffix);
 	return buf_check(out, err);
 }
 
@@ -121,15 +121,15 @@ static bool open_head(struct ledger *l, uint64_t epoch)
 	if (l->head_fd >= 0 && l->head_epoch == epoch)
 		return true;
 	file_close(&l->head_fd);
-	if (file_make_folder(l->options->state_dir, l->options->group,
-		    l->options->group ? 02770 : 0700, &err) ||
+	if (file_make_folder(l->options.state_dir, l->options.group,
+		    l->options.group ? 02770 : 0700, &err) ||
 		home_path(l, "head", epoch, &path, &err))
 		return false;
 	l->head_fd = open(buf_text(&path), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	l->head_epoch = epoch;
 	struct stat st;
-	if (l->head_fd >= 0 && l->options->group && fstat(l->head_fd, &st) == 0 && st.st_size == 0)
-		file_share(l->head_fd, buf_text(&path), l->options->group, 0660, &err);
+	if (l->head_fd >= 0 && l->options.group && fstat(l->head_fd, &st) == 0 && st.st_size == 0)
+		file_share(l->head_fd, buf_text(&path), l->options.group, 0660, &err);
 	return l->head_fd >= 0;
 }
 
@@ -144,7 +144,7 @@ void home_write_head(struct ledger *l, const struct seal *seal, const uint8_t ha
 	struct head_file head = { .position = seal->position };
 	uint8_t mac[EVENT_HASH_SIZE];
 	CLEANUP_BUF struct buf line = { 0 };
-	if (!l->options->state_dir)
+	if (!l->options.state_dir)
 		return;
 	find_place(l);
 	memcpy(head.hash, hash, EVENT_HASH_SIZE);
@@ -158,7 +158,7 @@ void home_write_head(struct ledger *l, const struct seal *seal, const uint8_t ha
 		snprintf(l->warning, sizeof(l->warning),
 			"the head file in %.150s cannot be written (%s): a restored ledger may go "
 			"unnoticed",
-			l->options->state_dir, strerror(errno));
+			l->options.state_dir, strerror(errno));
 }
 
 static enum ledger_status moved(struct ledger *l, struct ledger_error *err)

@@ -58,6 +58,7 @@ enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err
 	enum ledger_status status = status_of_code(code);
 	if (status == LEDGER_IO && (os_error == ENOSPC || os_error == EDQUOT))
 		status = LEDGER_NO_SPACE;
+	s->broken = s->broken || (status == LEDGER_IO && s->writes);
 	if (status == LEDGER_BUSY) {
 		fail(err, status, "%s is busy: another process is writing it", s->path);
 		return hint(err, "try again, or wait longer with --timeout");
@@ -401,6 +402,11 @@ enum ledger_status store_begin_read(struct store *s, struct ledger_error *err)
 
 enum ledger_status store_begin_write(struct store *s, struct ledger_error *err)
 {
+	/* After a failed sync the kernel may have dropped what it could not write: nothing may build on it. */
+	if (s->broken)
+		return fail(err, LEDGER_IO,
+			"%s: an earlier write failed, nothing more is written by this process",
+			s->path);
 	return run(s, "BEGIN IMMEDIATE", err);
 }
 

@@ -97,7 +97,7 @@ static void work_on_pieces(struct verification *v, struct ledger *l)
 static enum ledger_status worker_run(struct verification *v, struct ledger_error *err)
 {
 	struct ledger *l;
-	struct ledger_options options = *v->ledger->options;
+	struct ledger_options options = v->ledger->options;
 	options.mode = LEDGER_MODE_READ;
 	TRY(ledger_open(&l, &options, err));
 	enum ledger_status status = v->check_macs ? handle_load_keys(l, err) : LEDGER_OK;

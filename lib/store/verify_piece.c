@@ -188,6 +188,8 @@ static enum ledger_status check_row(struct pass *p, struct value *const *row, st
 	uint64_t chain, domain;
 	*e = (struct event){ .position = 0 };
 	enum row_state state = row_event(p->ledger, row, e, &chain, &domain, &what);
+	if (state == ROW_ERASED && row_has_no_body(row))
+		state = ROW_MALFORMED; /* nothing stands in the content's place */
 	*readable = state == ROW_GOOD || state == ROW_ERASED;
 	if (state == ROW_GOOD && !row_has_no_body(row))
 		verify_report_damage(

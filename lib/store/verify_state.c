@@ -71,21 +71,21 @@ enum ledger_status verify_state_write(
 	struct ledger *l, const struct verify_state *state, struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf path = { 0 }, fresh = { 0 }, line = { 0 };
-	if (!l->options->state_dir || l->n_keys == 0)
+	if (!l->options.state_dir || l->n_keys == 0)
 		return LEDGER_OK;
 	compose(l, state, &line);
 	TRY(home_path(l, "verified", l->epoch, &path, err));
 	buf_addf(&fresh, "%s.%ld", buf_text(&path), (long)getpid());
 	TRY(buf_check(&fresh, err));
 	TRY(file_make_folder(
-		l->options->state_dir, l->options->group, l->options->group ? 02770 : 0700, err));
+		l->options.state_dir, l->options.group, l->options.group ? 02770 : 0700, err));
 	CLEANUP_FD int fd =
 		open(buf_text(&fresh), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail_errno(err, "cannot write %s", buf_text(&fresh));
 	enum ledger_status status = file_write_all(fd, buf_slice(&line), buf_text(&fresh), err);
-	if (!status && l->options->group)
-		status = file_share(fd, buf_text(&fresh), l->options->group, 0660, err);
+	if (!status && l->options.group)
+		status = file_share(fd, buf_text(&fresh), l->options.group, 0660, err);
 	if (!status && rename(buf_text(&fresh), buf_text(&path)) != 0)
 		status = fail_errno(err, "cannot write %s", buf_text(&path));
 	if (status)
