@@ -8,6 +8,7 @@
 
 #include "chain.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <sys/random.h>
@@ -279,6 +280,8 @@ bool chain_random(void *out, size_t n)
 	char *at = out;
 	while (n) {
 		ssize_t got = getrandom(at, n, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
 		if (got <= 0)
 			return false;
 		at += got;

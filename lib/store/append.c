@@ -261,9 +261,8 @@ static enum ledger_status load_tail(
 	TRY(names_domain_id(l, domain, true, &tail->domain, err));
 	TRY(names_chain_id(
 		l, slice_of(l->node), b->seal.epoch, tail->domain, true, &tail->chain, err));
-	tail->domain_name = arena_copy(&b->arena, domain);
-	if (!tail->domain_name.ptr)
-		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	memset(tail->domain_name, 0, sizeof(tail->domain_name));
+	memcpy(tail->domain_name, domain.ptr, domain.len); /* a token: at most 64 */
 	TRY(store_get(l->store, SQL_CHAIN_HEAD, &st, err));
 	bind_u64(st, 1, tail->chain);
 	TRY(stmt_row(l->store, st, &row, err));
@@ -287,7 +286,7 @@ static enum ledger_status find_tail(
 {
 	struct batch *b = &l->batch;
 	for (size_t i = 0; i < b->n_tails; i++) {
-		if (slice_eq(b->tails[i].domain_name, domain)) {
+		if (slice_is(domain, b->tails[i].domain_name)) {
 			*out = &b->tails[i];
 			return LEDGER_OK;
 		}
@@ -345,7 +344,12 @@ static enum ledger_status insert_event(struct ledger *l, const struct event *e,
 	bind_blob(st, 17, e->mac, EVENT_HASH_SIZE);
 	bind_text(st, 18, e->metadata);
 	bind_text(st, 19, e->payload);
-	return stmt_run(l->store, st, err);
+	TRY(stmt_run(l->store, st, err));
+	/* A trigger that somebody added may have swallowed it. */
+	if (store_changes(l->store) != 1)
+		return fail(err, LEDGER_DAMAGED, "%s does not take events: its schema was changed",
+			store_path(l->store));
+	return LEDGER_OK;
 }
 
 static enum ledger_status insert_tag(
@@ -423,6 +427,7 @@ static enum ledger_status add_event(struct ledger *l, const struct ledger_new *n
 	struct chain_tail *tail;
 	uint64_t version;
 	bool known = false;
+	arena_reset(&l->batch.arena); /* one event's worth: a batch may have a million */
 	TRY(ledger_check_new(new, err));
 	TRY(prepare_event(l, new, &e, err));
 	if (new->has_id)

@@ -27,6 +27,7 @@ struct store {
 	int wal_most_pages; /* that the next process to open would have to read */
 	bool writes;
 	bool immutable;
+	int64_t seen_size, seen_time; /* of an immutable file when it was opened */
 	bool broken; /* a write or sync failed: what is on disk is not known any more */
 	struct stmt *statements[SQL_COUNT_];
 };

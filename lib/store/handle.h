@@ -50,7 +50,7 @@ struct names {
 struct chain_tail {
 	uint64_t chain; /* row id */
 	uint64_t domain;
-	struct slice domain_name; /* in names.arena or batch arena */
+	char domain_name[65];
 	uint64_t sequence;
 	uint8_t hash[EVENT_HASH_SIZE];
 };
@@ -162,6 +162,7 @@ enum row_state row_event(struct ledger *l, struct value *const *row, struct even
 uint64_t row_position(struct value *const *row);
 /* For verify's statements, which end in column body. */
 bool row_has_no_body(struct value *const *row);
+bool row_body(struct value *const *row, uint8_t out[EVENT_HASH_SIZE]);
 /* The row that a statement stands on, for readers: LEDGER_DAMAGED names the position. */
 enum ledger_status row_read(
 	struct ledger *l, struct stmt *st, struct event *event, struct ledger_error *err);

@@ -56,7 +56,7 @@ static enum ledger_status load_words(struct ledger *l, enum sql which, struct wo
 		if (!row)
 			return LEDGER_OK;
 		struct slice name = column_text(st, 1);
-		if (column_u64(st, 0, &id) && name.ptr)
+		if (column_u64(st, 0, &id) && slice_is_token(name))
 			TRY(add_word(l, rows, n, id, name, err));
 	}
 }
@@ -75,7 +75,7 @@ static const struct word_row *find_word(const struct word_row *rows, size_t n, u
 static enum ledger_status add_chain(struct ledger *l, struct stmt *st, struct ledger_error *err)
 {
 	struct chain_row chain = { .origin = column_text(st, 1) };
-	if (!column_u64(st, 0, &chain.id) || !chain.origin.ptr ||
+	if (!column_u64(st, 0, &chain.id) || !slice_is_token(chain.origin) ||
 		!column_u64(st, 2, &chain.epoch) || !column_u64(st, 3, &chain.domain))
 		return LEDGER_OK;
 	const struct word_row *domain =

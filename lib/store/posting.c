@@ -26,7 +26,8 @@ bool one_of(struct slice word, const struct slice *words, size_t n)
 
 bool is_type_prefix(struct slice stream)
 {
-	return stream.len && stream.ptr[stream.len - 1] == '/';
+	/* The key may have a '/' of its own, at its end too. */
+	return stream.len && memchr(stream.ptr, '/', stream.len) == stream.ptr + stream.len - 1;
 }
 
 /* --- Building the lists ----------------------------------------------------------------------- */

@@ -124,6 +124,8 @@ static enum ledger_status reader_init(struct reader *r, struct ledger *l,
 	r->filter = filter;
 	r->from = filter->from ? filter->from : 1;
 	TRY(seal_read(l, &seal, err));
+	if (l->batch.open) /* a condition sees what its own batch has added */
+		seal.position = l->batch.seal.position;
 	r->to = filter->to && filter->to < seal.position ? filter->to : seal.position;
 	TRY(cut_by_time(r, seal.position, err));
 	TRY(postings_init(&r->postings, l, filter, r->from, r->to, err));

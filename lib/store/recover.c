@@ -22,14 +22,21 @@ static enum ledger_status choose_epoch(struct ledger *l, uint64_t *epoch, struct
 	if (l->batch.seal.epoch > newest)
 		newest = l->batch.seal.epoch;
 	uint64_t now = time_now();
+	if (newest >= TIME_MAX)
+		return fail(err, LEDGER_DAMAGED, "%s has an epoch at the end of time",
+			store_path(l->store));
 	*epoch = now > newest ? now : newest + 1;
 	return LEDGER_OK;
 }
+
+/* The list is cut where the payload would grow too large; `more` counts what is left out. */
+#define LIST_MAX (EVENT_PAYLOAD_MAX - (64u << 10))
 
 struct chain_list {
 	struct buf *out;
 	const char *node;
 	const char *before;
+	uint64_t more;
 };
 
 static enum ledger_status add_chain(
@@ -39,6 +46,10 @@ static enum ledger_status add_chain(
 	(void)err;
 	if (!slice_is(chain->origin, list->node))
 		return LEDGER_OK;
+	if (list->out->len > LIST_MAX) {
+		list->more++;
+		return LEDGER_OK;
+	}
 	buf_addf(list->out,
 		"%s{\"epoch\":%" PRIu64 ",\"domain\":\"%.*s\",\"sequence\":%" PRIu64 ",\"hash\":\"",
 		list->before, chain->epoch, SLICE_ARG(chain->domain), chain->sequence);
@@ -51,14 +62,17 @@ static enum ledger_status add_chain(
 static enum ledger_status describe(struct ledger *l, struct slice reason, const char *found,
 	struct buf *out, struct ledger_error *err)
 {
-	struct chain_list list = { out, l->node, "" };
+	struct chain_list list = { out, l->node, "", 0 };
 	buf_add_text(out, "{\"reason\":");
 	json_add_string(out, reason);
 	buf_add_text(out, ",\"found\":");
 	json_add_string(out, slice_of(found));
 	buf_addf(out, ",\"old_epoch\":%" PRIu64 ",\"chains\":[", l->batch.seal.epoch);
 	TRY(ledger_chains(l, add_chain, &list, err));
-	buf_add_text(out, "]}");
+	buf_add_char(out, ']');
+	if (list.more)
+		buf_addf(out, ",\"more\":%" PRIu64, list.more);
+	buf_add_char(out, '}');
 	return buf_check(out, err);
 }
 
@@ -110,10 +124,33 @@ static enum ledger_status begin_epoch(struct ledger *l, struct slice reason,
 	return LEDGER_OK;
 }
 
+/*
+ * An old -wal beside a file put back is played into it by SQLite, and makes of both what neither was.
+ * So the file is verified by itself: what the head file knows is why we are here.
+ */
+static enum ledger_status verify_first(struct ledger *l, struct ledger_error *err)
+{
+	struct ledger_options options = l->options;
+	struct ledger_verify_options all = { .deep = true };
+	struct ledger_verify_report report;
+	struct ledger *alone;
+	options.mode = LEDGER_MODE_READ;
+	options.state_dir = NULL;
+	TRY(ledger_open(&alone, &options, err));
+	enum ledger_status status = ledger_verify(alone, &all, &report, err);
+	ledger_close(alone);
+	if (status == LEDGER_OK || status == LEDGER_UNVERIFIED)
+		return LEDGER_OK;
+	fail_in(err, "no epoch is begun in a ledger that does not verify: ");
+	return hint(err, "put the file back without the old -wal and -shm beside it");
+}
+
 enum ledger_status ledger_recover(struct ledger *l, struct slice reason, bool force, bool dry_run,
 	struct ledger_recovery *out, struct ledger_error *err)
 {
 	struct ledger_recovery r = { .epoch = 0 };
+	if (!dry_run)
+		TRY(verify_first(l, err));
 	TRY(batch_begin_anywhere(l, err));
 	enum ledger_status status = seal_check_mac(l, &l->batch.seal, err);
 	if (!status)

@@ -42,6 +42,20 @@ static bool read_text(struct value *const *row, int at, bool may_be_absent, stru
 	return out->ptr || (may_be_absent && value_is_null(row[at]));
 }
 
+/* A tag's name, colon and value, and the space before the next one. */
+#define TAG_MAX	 (64 + 1 + EVENT_TAG_VALUE_MAX)
+#define TAGS_MAX (EVENT_TAGS_MAX * (TAG_MAX + 1) - 1)
+
+/* As many tags as the format allows, and no space behind the last one, which no hash would see. */
+static bool are_tags(struct slice tags)
+{
+	size_t spaces = 0;
+	for (size_t i = 0; i < tags.len && i < TAGS_MAX; i++)
+		spaces += tags.ptr[i] == ' ';
+	return tags.len <= TAGS_MAX && spaces < EVENT_TAGS_MAX &&
+	       (tags.len == 0 || tags.ptr[tags.len - 1] != ' ');
+}
+
 /* Columns in which a wrong type or size can only be damage; NULL when all is well. */
 static const char *read_columns(struct value *const *row, struct event *e)
 {
@@ -51,11 +65,13 @@ static const char *read_columns(struct value *const *row, struct event *e)
 		return "sequence";
 	if (!read_bytes(row, COL_ID, e->id, sizeof(e->id)))
 		return "id";
-	if (!read_text(row, COL_STREAM, true, &e->stream))
+	/* The lengths are limits of the format: chain.c has room for no more. */
+	if (!read_text(row, COL_STREAM, true, &e->stream) ||
+		e->stream.len > 64 + 1 + EVENT_STREAM_KEY_MAX)
 		return "stream";
 	if (!value_u64(row[COL_VERSION], &e->version))
 		return "version";
-	if (!read_text(row, COL_TYPE, false, &e->type))
+	if (!read_text(row, COL_TYPE, false, &e->type) || e->type.len > EVENT_TYPE_MAX)
 		return "type";
 	if (!value_u64(row[COL_SCHEMA], &e->schema))
 		return "schema";
@@ -63,7 +79,7 @@ static const char *read_columns(struct value *const *row, struct event *e)
 		return "clock";
 	if (!value_u64(row[COL_TIME], &e->time))
 		return "time";
-	if (!read_text(row, COL_TAGS, true, &e->tags))
+	if (!read_text(row, COL_TAGS, true, &e->tags) || !are_tags(e->tags))
 		return "tags";
 	if (!read_bytes(row, COL_PREV, e->prev, EVENT_HASH_SIZE))
 		return "prev";
@@ -124,6 +140,11 @@ enum row_state row_event(struct ledger *l, struct value *const *row, struct even
 bool row_has_no_body(struct value *const *row)
 {
 	return value_is_null(row[COL_BODY]);
+}
+
+bool row_body(struct value *const *row, uint8_t out[EVENT_HASH_SIZE])
+{
+	return read_bytes(row, COL_BODY, out, EVENT_HASH_SIZE);
 }
 
 uint64_t row_position(struct value *const *row)

@@ -36,7 +36,9 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_CHAIN_EVENT] =
 		"SELECT " EVENT_COLUMNS " FROM event WHERE chain = ?1 AND sequence = ?2",
 	[SQL_CHAIN_HASH] = "SELECT hash FROM event WHERE chain = ?1 AND sequence = ?2",
-	[SQL_LAST_ROW] = "SELECT max(position) FROM event",
+	[SQL_LAST_ROW] =
+		"SELECT (SELECT max(position) FROM event), "
+		"(SELECT count(*) FROM event WHERE position < 1), (SELECT count(*) FROM mark)",
 	[SQL_STREAM_VERSION] = "SELECT max(version) FROM event WHERE stream = ?1 AND domain = ?2",
 	[SQL_EVENT_INSERT] = "INSERT INTO event (" EVENT_COLUMNS ") "
 			     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
@@ -117,8 +119,8 @@ static const char *const texts[SQL_COUNT_] = {
 		"ORDER BY chain, sequence",
 	[SQL_VERIFY_TAGS] = "SELECT each(tag, position) FROM tag",
 	/* What ANALYZE leaves behind does no harm. */
-	[SQL_SCHEMA] = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name "
-		       "NOT LIKE 'sqlite_stat%' "
+	[SQL_SCHEMA] = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND NOT "
+		       "(type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')) "
 		       "ORDER BY type, name",
 	[SQL_INTEGRITY] = "PRAGMA integrity_check(100)",
 	[SQL_DATA_VERSION] = "PRAGMA data_version",

@@ -86,6 +86,11 @@ enum ledger_status stmt_run(struct store *s, struct stmt *st, struct ledger_erro
 	return status;
 }
 
+uint64_t store_changes(struct store *s)
+{
+	return (uint64_t)sqlite3_changes64(s->db);
+}
+
 static sqlite3_value *raw_value(struct value *value)
 {
 	return (sqlite3_value *)(void *)value;

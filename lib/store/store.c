@@ -42,6 +42,7 @@ static enum ledger_status status_of_code(int code)
 	case SQLITE_NOTADB:
 		return LEDGER_NOT_LEDGER;
 	case SQLITE_CORRUPT:
+	case SQLITE_CONSTRAINT: /* a guard of the schema, or a row where none should be */
 		return LEDGER_DAMAGED;
 	case SQLITE_PERM:
 	case SQLITE_READONLY:
@@ -265,6 +266,21 @@ static enum ledger_status open_checked(
 	return LEDGER_OK;
 }
 
+static void look_at_file(const struct store *s, int64_t *size, int64_t *time)
+{
+	struct stat st = { 0 };
+	stat(s->path, &st);
+	*size = st.st_size;
+	*time = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+}
+
+bool store_was_touched(const struct store *s)
+{
+	int64_t size, time;
+	look_at_file(s, &size, &time);
+	return s->immutable && (size != s->seen_size || time != s->seen_time || wal_size(s) > 0);
+}
+
 /*
  * Where a reader may not make the shared memory that the WAL needs (a read-only folder or disk), the
  * file can be read as it lies there, if nothing waits in a -wal beside it.
@@ -279,6 +295,7 @@ static enum ledger_status open_as_it_lies(struct store *s, struct ledger_error *
 	}
 	close_db(s);
 	s->immutable = true;
+	look_at_file(s, &s->seen_size, &s->seen_time);
 	return open_checked(s, STORE_READ, "?immutable=1", err);
 }
 
@@ -364,7 +381,7 @@ void store_close(struct store *s)
 		return;
 	if (s->db) {
 		store_rollback(s);
-		if (s->writes && s->wal_most_pages > CLOSE_PAGES)
+		if (s->writes && !s->broken && s->wal_most_pages > CLOSE_PAGES)
 			empty_wal(s);
 		close_db(s);
 	}
@@ -410,13 +427,28 @@ enum ledger_status store_begin_write(struct store *s, struct ledger_error *err)
 	return run(s, "BEGIN IMMEDIATE", err);
 }
 
+/*
+ * Written but not synced, the commit may stand in the -wal all the same: the next process to open it
+ * takes what has a valid checksum. Nor is it known what a later sync would still write (fsync(2)), so
+ * nothing more is recorded by this process. Only two codes say that nothing was written.
+ */
+static enum ledger_status commit_failed(struct store *s, int code, struct ledger_error *err)
+{
+	door_fail(s, code, err);
+	store_rollback(s);
+	if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_FULL)
+		return err->status;
+	s->broken = true;
+	err->status = LEDGER_UNKNOWN;
+	fail_in(err, "the commit failed and may be recorded or not: ");
+	return hint(err, "look with tail; append again only with the same id");
+}
+
 enum ledger_status store_commit(struct store *s, struct ledger_error *err)
 {
-	enum ledger_status status = run(s, "COMMIT", err);
-	if (status) {
-		store_rollback(s);
-		return status;
-	}
+	int code = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+	if (code != SQLITE_OK)
+		return commit_failed(s, code, err);
 	if (s->writes && s->wal_pages >= CHECKPOINT_PAGES) {
 		/* A reader in the way only puts it off. */
 		sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -467,6 +499,7 @@ static enum ledger_status copy_steps(struct store *s, sqlite3 *to,
 		return fail(err, LEDGER_IO, "cannot begin the copy: %s", sqlite3_errmsg(to));
 	uint64_t end = time_monotonic() + s->timeout;
 	int code;
+	s->waiting_since = time_monotonic();
 	do {
 		code = sqlite3_backup_step(backup, 1000);
 		uint64_t total = (uint64_t)sqlite3_backup_pagecount(backup);
@@ -491,7 +524,9 @@ enum ledger_status store_copy(struct store *s, const char *path,
 	void (*progress)(uint64_t done, uint64_t total, void *context), void *context,
 	struct ledger_error *err)
 {
+	CLEANUP_READ_TXN struct read_txn txn = { 0 };
 	sqlite3 *to = NULL;
+	TRY(read_txn_begin(&txn, s, err));
 	int code = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	enum ledger_status status;
 	if (code != SQLITE_OK)

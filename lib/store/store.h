@@ -33,6 +33,9 @@ const char *store_path(const struct store *s);
 /* The file could only be read as it lies there: no -wal is looked at, nobody else may write it. */
 bool store_is_immutable(const struct store *s);
 
+/* It was, and somebody has written it since: what was read may be torn. */
+bool store_was_touched(const struct store *s);
+
 /* Transactions. A second begin is our own mistake. Rollback without one does nothing. */
 enum ledger_status store_begin_read(struct store *s, struct ledger_error *err);
 enum ledger_status store_begin_write(struct store *s, struct ledger_error *err);
@@ -71,6 +74,9 @@ void bind_blob(struct stmt *st, int at, const uint8_t *bytes, size_t n);
 
 /* Steps: *row tells whether there is a row. */
 enum ledger_status stmt_row(struct store *s, struct stmt *st, bool *row, struct ledger_error *err);
+
+/* Rows that the last INSERT, UPDATE or DELETE changed. */
+uint64_t store_changes(struct store *s);
 
 /* Steps a statement to its end, resets it. */
 enum ledger_status stmt_run(struct store *s, struct stmt *st, struct ledger_error *err);

@@ -231,7 +231,7 @@ static enum ledger_status check_chain_seams(
 	struct verification *v, uint64_t chain, bool *seen, struct ledger_error *err)
 {
 	const struct edge *before = NULL;
-	const struct chain_row *row = names_chain(v->ledger, chain);
+	const struct chain_row *row = NULL;
 	for (size_t i = 0; i < v->n_pieces; i++) {
 		struct piece *piece = &v->pieces[i];
 		const struct edge *edge = chain < piece->n_edges ? &piece->edges[chain] : NULL;
@@ -239,6 +239,7 @@ static enum ledger_status check_chain_seams(
 			continue;
 		struct event at = { .position = edge->first_position,
 			.sequence = edge->first_sequence };
+		row = names_chain(v->ledger, chain);
 		if (row) {
 			at.origin = row->origin;
 			at.epoch = row->epoch;
@@ -372,6 +373,11 @@ static enum ledger_status verify_all(
 	else
 		verify_rows(v, workers);
 	check_parts(v, report);
+	if (store_was_touched(v->ledger->store)) {
+		fail(err, LEDGER_BUSY, "%s was written while it was read without its -wal",
+			store_path(v->ledger->store));
+		return hint(err, "copy it together with its -wal, and verify the copy");
+	}
 	sum_up(v, report);
 	return LEDGER_OK;
 }

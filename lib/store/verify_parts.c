@@ -216,12 +216,23 @@ enum ledger_status verify_heads(struct verification *v, struct ledger_error *err
 static enum ledger_status check_last_row(struct verification *v, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	uint64_t last = 0;
+	uint64_t last = 0, before = 0, marks = 0;
 	bool row;
 	TRY(store_get(v->ledger->store, SQL_LAST_ROW, &st, err));
 	TRY(stmt_row(v->ledger->store, st, &row, err));
-	if (row)
+	if (row) {
 		column_u64(st, 0, &last);
+		column_u64(st, 1, &before);
+		column_u64(st, 2, &marks);
+	}
+	if (before)
+		verify_report_damage(v, "SEAL_MISMATCH", NULL, 0,
+			"there are %" PRIu64 " rows before position 1", before);
+	/* Each one that belongs here is compared with the events: none may stand between them. */
+	if (marks != v->seal.position / FORMAT_MARK_EVERY)
+		verify_report_damage(v, "MARK_MISMATCH", NULL, 0,
+			"there are %" PRIu64 " marks instead of %" PRIu64, marks,
+			v->seal.position / FORMAT_MARK_EVERY);
 	if (last > v->seal.position)
 		verify_report_damage(v, "SEAL_MISMATCH", NULL, v->seal.position + 1,
 			"there are events behind position %" PRIu64 ", where the seal ends",

@@ -81,15 +81,23 @@ static void check_mac(struct pass *p, const struct event *e)
 			"the MAC is not that of key %.*s", SLICE_ARG(e->key));
 }
 
-static void check_hash(struct pass *p, const struct event *e)
+/* All but the content, for which its digest stands. */
+static void check_envelope(
+	struct pass *p, const struct event *e, const uint8_t body[EVENT_HASH_SIZE])
 {
-	uint8_t body[EVENT_HASH_SIZE], hash[EVENT_HASH_SIZE];
-	chain_body(e, body);
+	uint8_t hash[EVENT_HASH_SIZE];
 	chain_hash(e, body, hash);
 	if (memcmp(hash, e->hash, EVENT_HASH_SIZE) != 0)
 		verify_report_damage(p->v, "HASH_MISMATCH", e, e->position,
 			"the recorded hash is not that of the content");
 	check_mac(p, e);
+}
+
+static void check_hash(struct pass *p, const struct event *e)
+{
+	uint8_t body[EVENT_HASH_SIZE];
+	chain_body(e, body);
+	check_envelope(p, e, body);
 }
 
 static void check_genesis(struct pass *p, const struct event *e)
@@ -153,6 +161,12 @@ static enum ledger_status check_version(struct pass *p, const struct event *e, u
 static enum ledger_status follow_chain(
 	struct pass *p, const struct event *e, uint64_t chain, struct ledger_error *err)
 {
+	/* Row ids are given out 1, 2, 3 …: one beyond is no reason to make room for all below it. */
+	if (chain > p->ledger->names.n_chains) {
+		verify_report_damage(p->v, "CHAIN_UNKNOWN", e, e->position,
+			"the rows of table chain are not numbered 1, 2, 3 …");
+		return LEDGER_OK;
+	}
 	struct edge *edge = find_edge(p->piece, chain);
 	if (!edge)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
@@ -188,13 +202,16 @@ static enum ledger_status check_row(struct pass *p, struct value *const *row, st
 	uint64_t chain, domain;
 	*e = (struct event){ .position = 0 };
 	enum row_state state = row_event(p->ledger, row, e, &chain, &domain, &what);
-	if (state == ROW_ERASED && row_has_no_body(row))
+	uint8_t body[EVENT_HASH_SIZE];
+	bool has_body = row_body(row, body);
+	if (state == ROW_ERASED && !has_body)
 		state = ROW_MALFORMED; /* nothing stands in the content's place */
 	*readable = state == ROW_GOOD || state == ROW_ERASED;
 	if (state == ROW_GOOD && !row_has_no_body(row))
 		verify_report_damage(
 			p->v, "ROW_MALFORMED", e, e->position, "a body stands beside a payload");
 	if (state == ROW_ERASED) {
+		check_envelope(p, e, body);
 		p->piece->unverified++;
 		verify_report_unverified(p->v, "FORMAT_UNKNOWN", e,
 			"the content was erased, which this version cannot verify");

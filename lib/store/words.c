@@ -50,7 +50,12 @@ static enum ledger_status list_index(struct ledger *l, enum sql which, struct sl
 			break;
 		buf_reset(&last);
 		buf_add_slice(&last, word);
-		if (!slice_starts(word, prefix) || (word.len && word.ptr[0] == '@'))
+		if (word.len && word.ptr[0] == '@') { /* no tag: leap over all of them */
+			buf_reset(&last);
+			buf_add_text(&last, "@\x7f\x7f\x7f\x7f");
+			continue;
+		}
+		if (!slice_starts(word, prefix))
 			continue;
 		TRY(fn(word, context, err));
 		limit--;

@@ -185,7 +185,7 @@ static void a_range_is_read_from_end_to_end(void **state)
 	for (size_t row = 0; row < COUNT(ranges); row++) {
 		struct ledger_verify_options o = { .from = ranges[row].from,
 			.to = ranges[row].to,
-			.workers = 1 + row % 3 };
+			.workers = (unsigned)(1 + row % 3) };
 		const struct verdict *v = verify_golden(&o);
 		if (v->status) {
 			show_findings(v);
@@ -256,7 +256,7 @@ static void chains_can_be_verified_alone(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(selections); i++) {
-		struct ledger_verify_options o = { .to = 30000,
+		struct ledger_verify_options o = { .to = 9000,
 			.origin = slice_of(selections[i].origin),
 			.domain = slice_of(selections[i].domain) };
 		const struct verdict *v = verify_golden(&o);
@@ -267,7 +267,7 @@ static void chains_can_be_verified_alone(void **state)
 		assert_false(v->report.seal);
 		assert_int_equal(v->report.events,
 			ask("SELECT count(*) FROM event JOIN chain ON chain.id = chain JOIN domain ON "
-			    "domain.id = chain.domain WHERE position <= 30000 AND %s",
+			    "domain.id = chain.domain WHERE position <= 9000 AND %s",
 				selections[i].where));
 		assert_int_equal(v->report.macs, v->report.events);
 	}
