@@ -185,7 +185,8 @@ static void a_version_is_one_more_than_the_highest_held(void **state)
 	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
 	snprintf(stream, sizeof(stream), "%s", sqlite3_column_text(st, 0));
 	struct ledger_new new = plain();
-	struct slice domain = arena_copy(&kept_in, slice_of((const char *)sqlite3_column_text(st, 1)));
+	struct slice domain =
+		arena_copy(&kept_in, slice_of((const char *)sqlite3_column_text(st, 1)));
 	uint64_t highest = (uint64_t)sqlite3_column_int64(st, 2);
 	sqlite3_finalize(st);
 	sqlite3_close(file);
@@ -233,9 +234,10 @@ static void every_1024th_position_gets_a_mark(void **state)
 	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM mark"), 1);
 	append_many(l, 1100);
 	assert_int_equal(ask_sql(p->db, "SELECT sum(position) FROM mark"), 1024 + 2048);
-	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM mark WHERE (min_time, max_time) = "
-					"(SELECT min(time), max(time) FROM event WHERE "
-					"(event.position - 1) / 1024 = (mark.position - 1) / 1024)"),
+	assert_int_equal(
+		ask_sql(p->db, "SELECT count(*) FROM mark WHERE (min_time, max_time) = "
+			       "(SELECT min(time), max(time) FROM event WHERE "
+			       "(event.position - 1) / 1024 = (mark.position - 1) / 1024)"),
 		2);
 	expect_verified(l);
 	ledger_close(l);
@@ -256,7 +258,8 @@ static void tags_are_sorted_and_listed_once(void **state)
 	assert_true(slice_is(event_at(l, 1).tags, "a:10 a:2 b:2"));
 	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM tag WHERE position = 1"), 3);
 	new.n_tags = 5;
-	MUST_FAIL(LEDGER_INVALID, ledger_append(l, &new, 1, NULL, &(struct ledger_answer){ 0 }, &err));
+	MUST_FAIL(LEDGER_INVALID,
+		ledger_append(l, &new, 1, NULL, &(struct ledger_answer){ 0 }, &err));
 	ledger_close(l);
 }
 
@@ -269,8 +272,8 @@ static void a_correlation_is_found_by_its_index(void **state)
 	append_one(l, &new);
 	new.metadata = SLICE("{\"correlation_id\":17}");
 	append_one(l, &new);
-	assert_int_equal(ask_sql(p->db, "SELECT position FROM tag WHERE tag = '@correlation:café 17'"),
-		1);
+	assert_int_equal(
+		ask_sql(p->db, "SELECT position FROM tag WHERE tag = '@correlation:café 17'"), 1);
 	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM tag"), 1);
 	ledger_close(l);
 }
@@ -341,7 +344,8 @@ static void a_wall_clock_outside_2020_to_2200_is_refused(void **state)
 /* --- All or nothing -------------------------------------------------------------------------- */
 
 static const char all_rows[] =
-	"SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM tag) + (SELECT count(*) FROM mark) + "
+	"SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM tag) + (SELECT count(*) FROM "
+	"mark) + "
 	"(SELECT count(*) FROM domain) + (SELECT count(*) FROM chain) + "
 	"(SELECT count(*) FROM signing_key) + (SELECT count(*) FROM cursor) + "
 	"(SELECT position + clock FROM seal)";

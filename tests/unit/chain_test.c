@@ -388,7 +388,9 @@ static const struct field {
 	size_t offset, size;
 } fields[] = {
 #define FIELD(name, kind)                                                                          \
-	{ #name, kind, offsetof(struct event, name), sizeof(((struct event *)0)->name) }
+	{                                                                                          \
+#name, kind, offsetof(struct event, name), sizeof(((struct event *)0)->name)       \
+	}
 	FIELD(key, TEXT),
 	FIELD(origin, TEXT),
 	FIELD(epoch, NUMBER),

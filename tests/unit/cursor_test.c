@@ -86,7 +86,8 @@ static enum ledger_status add_to_list(
 {
 	(void)unused;
 	buf_addf(context, "%.*s=%" PRIu64 " ", SLICE_ARG(cursor->name), cursor->position);
-	assert_true(cursor->updated <= time_now() && cursor->updated + 60 * TIME_SECOND > time_now());
+	assert_true(
+		cursor->updated <= time_now() && cursor->updated + 60 * TIME_SECOND > time_now());
 	return LEDGER_OK;
 }
 

@@ -8,8 +8,11 @@
 
 #include <cmocka.h>
 
-#define COUNT(array)  (sizeof(array) / sizeof(array[0]))
-#define TEXT(literal) { (literal), sizeof(literal) - 1 }
+#define COUNT(array) (sizeof(array) / sizeof(array[0]))
+#define TEXT(literal)                                                                              \
+	{                                                                                          \
+		(literal), sizeof(literal) - 1                                                     \
+	}
 
 typedef enum ledger_status check_fn(struct slice text, struct ledger_error *err);
 
@@ -64,7 +67,8 @@ static void expect_longest(check_fn *check, const char *prefix, size_t n)
 /* Every byte alone behind a prefix: only those of the word's alphabet are taken. */
 static void expect_alphabet(check_fn *check, const char *more)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 	for (int c = 0; c < 256; c++) {
 		bool good = c && (strchr(letters, c) || strchr(more, c));
 		if ((check_exact(check, repeated("a", (char)c, 1)) == LEDGER_OK) != good)
@@ -95,34 +99,49 @@ static void a_type_has_dots_and_colons_too(void **state)
 
 /* What UTF-8 is not, and control characters: C0, DEL, C1. */
 static const struct slice unfit[] = {
-	TEXT("\0"), TEXT("\t"), TEXT("\n"), TEXT("\r"), TEXT("\x1B[2J"), TEXT("\x1F"),
-	TEXT("\x7F"),
+	TEXT("\0"), TEXT("\t"), TEXT("\n"), TEXT("\r"), TEXT("\x1B[2J"), TEXT("\x1F"), TEXT("\x7F"),
 	TEXT("\xC2\x80"), TEXT("\xC2\x85"), TEXT("\xC2\x9B"), TEXT("\xC2\x9F"), /* C1 */
 	TEXT("\x80"), TEXT("\xFF"), TEXT("\xC3"), TEXT("\xC0\xAF"), /* not UTF-8, overlong */
 	TEXT("\xED\xA0\x80"), TEXT("\xF4\x90\x80\x80"), /* a surrogate, beyond U+10FFFF */
-	TEXT("\xE2\x82"), /* cut short */
+	TEXT("\xE2\x82"),				/* cut short */
 };
 
 /* Bidi controls are format characters, not control characters: they are taken, and escaped on screen. */
 static const struct slice odd[] = {
-	TEXT("é"), TEXT("e\xCC\x81"), TEXT("日本語"), TEXT("\xF0\x9F\x98\x80"),
+	TEXT("é"),
+	TEXT("e\xCC\x81"),
+	TEXT("日本語"),
+	TEXT("\xF0\x9F\x98\x80"),
 	TEXT("\xE2\x80\xAE"), /* right-to-left override */
-	TEXT("\xE2\x81\xA6"), TEXT("\xE2\x80\x8B"), /* isolate, zero width space */
-	TEXT("\xEF\xBF\xBD"), TEXT("\xF4\x8F\xBF\xBF"), TEXT("\"\\'"), TEXT("../../x"),
+	TEXT("\xE2\x81\xA6"),
+	TEXT("\xE2\x80\x8B"), /* isolate, zero width space */
+	TEXT("\xEF\xBF\xBD"),
+	TEXT("\xF4\x8F\xBF\xBF"),
+	TEXT("\"\\'"),
+	TEXT("../../x"),
 };
 
 /* White space: fit for the key of a stream, not for a tag. */
 static const struct slice blanks[] = {
-	TEXT(" "), TEXT("a b"), TEXT("\xC2\xA0"), TEXT("\xE1\x9A\x80"), TEXT("\xE2\x80\x80"),
-	TEXT("\xE2\x80\x8A"), TEXT("\xE2\x80\xA8"), TEXT("\xE2\x80\xA9"), TEXT("\xE2\x80\xAF"),
-	TEXT("\xE2\x81\x9F"), TEXT("\xE3\x80\x80"),
+	TEXT(" "),
+	TEXT("a b"),
+	TEXT("\xC2\xA0"),
+	TEXT("\xE1\x9A\x80"),
+	TEXT("\xE2\x80\x80"),
+	TEXT("\xE2\x80\x8A"),
+	TEXT("\xE2\x80\xA8"),
+	TEXT("\xE2\x80\xA9"),
+	TEXT("\xE2\x80\xAF"),
+	TEXT("\xE2\x81\x9F"),
+	TEXT("\xE3\x80\x80"),
 };
 
 /* In front, behind, and in the middle of good text. */
 static void expect_within(
 	check_fn *check, const char *prefix, const struct slice *parts, size_t n, bool good)
 {
-	static const char *const around[][2] = { { "", "" }, { "x", "" }, { "", "x" }, { "x", "x" } };
+	static const char *const around[][2] = { { "", "" }, { "x", "" }, { "", "x" },
+		{ "x", "x" } };
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < COUNT(around); j++) {
 			CLEANUP_BUF struct buf text = { 0 };

@@ -51,7 +51,8 @@ static void an_event_is_found_by_each_of_its_names(void **state)
 	(void)state;
 	assert_int_equal(sqlite3_open(golden->options.path, &db), SQLITE_OK);
 	sqlite3_prepare_v2(db,
-		"SELECT position, position, id, upper(id), replace(id, '-', ''), substr(id, 1, 35), "
+		"SELECT position, position, id, upper(id), replace(id, '-', ''), substr(id, 1, "
+		"35), "
 		"origin || '/' || epoch || '/' || domain || '/' || sequence FROM events",
 		-1, &st, NULL);
 	for (; sqlite3_step(st) == SQLITE_ROW; n++) {
@@ -131,7 +132,8 @@ static void a_prefix_of_several_ids_names_some_of_them(void **state)
 	/* Digits that may be a position or an id: the position has it, where there is one. */
 	MUST(ledger_find(l, SLICE("00000002"), keep_position, &position, &err));
 	assert_int_equal(position, 2);
-	MUST_FAIL(LEDGER_INVALID, ledger_find(l, SLICE("12345678"), keep_position, &position, &err));
+	MUST_FAIL(
+		LEDGER_INVALID, ledger_find(l, SLICE("12345678"), keep_position, &position, &err));
 	ledger_close(l);
 }
 
@@ -176,8 +178,10 @@ static const struct {
 	{ LEDGER_WORDS_ORIGIN, "origin AS word FROM chain", { "", "store-", "store-c", "z" } },
 	{ LEDGER_WORDS_TYPE, "type AS word FROM event", { "", "stock", "stock_c", "r", "~" } },
 	{ LEDGER_WORDS_STREAM, "stream AS word FROM event WHERE stream IS NOT NULL",
-		{ "", "p", "product/", "product/sku-3", "order/caf\xC3\xA9", "order/caf\xC3\xA8" } },
-	{ LEDGER_WORDS_TAG, "tag AS word FROM tag", { "", "day:", "item:3", "\xC3\xA9:", "@", "z" } },
+		{ "", "p", "product/", "product/sku-3", "order/caf\xC3\xA9",
+			"order/caf\xC3\xA8" } },
+	{ LEDGER_WORDS_TAG, "tag AS word FROM tag",
+		{ "", "day:", "item:3", "\xC3\xA9:", "@", "z" } },
 };
 
 static void words_are_those_that_begin_so_in_order(void **state)
@@ -208,8 +212,7 @@ static void words_of_cursors_are_their_names(void **state)
 	MUST(ledger_cursor_set(l, SLICE("mail"), 0, &err));
 	MUST(ledger_cursor_set(l, SLICE("mailbox"), 0, &err));
 	MUST(ledger_cursor_set(l, SLICE("a"), 0, &err));
-	MUST(ledger_list_words(
-		l, LEDGER_WORDS_CURSOR, SLICE("mail"), 10, add_word, &got, &err));
+	MUST(ledger_list_words(l, LEDGER_WORDS_CURSOR, SLICE("mail"), 10, add_word, &got, &err));
 	assert_string_equal(buf_text(&got), "mail\nmailbox\n");
 	ledger_close(l);
 }

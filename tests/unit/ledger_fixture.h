@@ -19,10 +19,13 @@
 
 #include <cmocka.h>
 
-#define COUNT(array)  (sizeof(array) / sizeof(array[0]))
+#define COUNT(array) (sizeof(array) / sizeof(array[0]))
 
 /* A slice in a constant table. */
-#define TEXT(literal) { (literal), sizeof(literal) - 1 }
+#define TEXT(literal)                                                                              \
+	{                                                                                          \
+		(literal), sizeof(literal) - 1                                                     \
+	}
 
 /* The step must succeed; `err` is in scope. */
 #define MUST(step)                                                                                 \
@@ -37,7 +40,8 @@
 		err = (struct ledger_error){ .status = LEDGER_OK };                                \
 		enum ledger_status got_ = (step);                                                  \
 		if (got_ != (status_wanted))                                                       \
-			fail_msg("%s: %d instead of %d: %s", #step, got_, status_wanted, err.text); \
+			fail_msg(                                                                  \
+				"%s: %d instead of %d: %s", #step, got_, status_wanted, err.text); \
 		assert_int_equal(err.status, got_);                                                \
 		assert_true(err.text[0]);                                                          \
 	} while (0)

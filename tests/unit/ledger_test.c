@@ -113,8 +113,14 @@ static const struct {
 	void (*say)(struct ledger_new *new);
 	bool same;
 } repetitions[] = {
-#define SAME(say)  { #say, say, true }
-#define OTHER(say) { #say, say, false }
+#define SAME(say)                                                                                  \
+	{                                                                                          \
+#say, say, true                                                                    \
+	}
+#define OTHER(say)                                                                                 \
+	{                                                                                          \
+#say, say, false                                                                   \
+	}
 	SAME(say_nothing_new),
 	SAME(say_turned_tags),
 	SAME(say_no_time),
@@ -300,8 +306,15 @@ static const struct {
 	const char *name;
 	struct ledger_new event;
 } unfit[] = {
-#define UNFIT(...) { #__VA_ARGS__, __VA_ARGS__ }
-#define OF(...) { .domain = TEXT("d"), .type = TEXT("t"), .schema = 1, .payload = TEXT("1"), __VA_ARGS__ }
+#define UNFIT(...)                                                                                 \
+	{                                                                                          \
+#__VA_ARGS__, __VA_ARGS__                                                          \
+	}
+#define OF(...)                                                                                    \
+	{                                                                                          \
+		.domain = TEXT("d"), .type = TEXT("t"), .schema = 1, .payload = TEXT("1"),         \
+		__VA_ARGS__                                                                        \
+	}
 	UNFIT({ .type = TEXT("t"), .schema = 1, .payload = TEXT("1") }),
 	UNFIT({ .domain = TEXT("d"), .schema = 1, .payload = TEXT("1") }),
 	UNFIT({ .domain = TEXT("d"), .type = TEXT("t"), .payload = TEXT("1") }),
@@ -347,7 +360,8 @@ static void the_largest_time_and_schema_are_taken(void **state)
 	ledger_close(l);
 }
 
-static enum ledger_status keep_key(const struct event *e, void *context, struct ledger_error *unused)
+static enum ledger_status keep_key(
+	const struct event *e, void *context, struct ledger_error *unused)
 {
 	(void)unused;
 	snprintf(context, 32, "%.*s", SLICE_ARG(e->key));

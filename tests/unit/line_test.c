@@ -11,15 +11,19 @@
 #include "../../lib/base/json.h"
 #include "../../lib/base/time.h"
 
-#define COUNT(array)  (sizeof(array) / sizeof(array[0]))
-#define TEXT(literal) { (literal), sizeof(literal) - 1 }
+#define COUNT(array) (sizeof(array) / sizeof(array[0]))
+#define TEXT(literal)                                                                              \
+	{                                                                                          \
+		(literal), sizeof(literal) - 1                                                     \
+	}
 
 static struct ledger_error err;
 
 static struct event sample(void)
 {
 	struct event e = {
-		.id = { 0x01, 0x93, 0xAB, 0xCD, 0xEF, 0x01, 0x72, 0x03, 0x84, 5, 6, 7, 8, 9, 10, 11 },
+		.id = { 0x01, 0x93, 0xAB, 0xCD, 0xEF, 0x01, 0x72, 0x03, 0x84, 5, 6, 7, 8, 9, 10,
+			11 },
 		.origin = SLICE("store-a"),
 		.epoch = 1763658000123456,
 		.domain = SLICE("inventory"),
@@ -67,12 +71,14 @@ static void a_line_has_every_field_in_order(void **state)
 	assert_string_equal(line_of(&e),
 		"{\"v\":1,\"id\":\"0193abcd-ef01-7203-8405-060708090a0b\",\"origin\":\"store-a\","
 		"\"epoch\":1763658000123456,\"domain\":\"inventory\",\"sequence\":42,"
-		"\"stream\":\"product/sku-1\",\"version\":3,\"type\":\"stock_adjusted\",\"schema\":1,"
-		"\"clock\":\"2025-11-20T17:00:00.123456Z\",\"time\":\"2025-11-20T16:59:58.000000Z\","
+		"\"stream\":\"product/"
+		"sku-1\",\"version\":3,\"type\":\"stock_adjusted\",\"schema\":1,"
+		"\"clock\":\"2025-11-20T17:00:00.123456Z\",\"time\":\"2025-11-20T16:59:58."
+		"000000Z\","
 		"\"tags\":[\"order:17\",\"product:sku-1\"],\"payload\":{ \"delta\" : -2 },"
 		"\"metadata\":{\"actor\":\"ada\"},\"salt\":\"" B16("a1") "\",\"prev\":\"" B32(
 			"b2") "\",\"hash\":\"" B32("c3") "\",\"key\":\"hs256-0123456789abcdef\","
-						       "\"mac\":\"" B32("d4") "\"}");
+							 "\"mac\":\"" B32("d4") "\"}");
 }
 
 static void the_position_is_added_where_there_is_one(void **state)
@@ -105,7 +111,7 @@ static const struct {
 } escapes[] = {
 	{ TEXT("a/\"\\"), "\"a/\\\"\\\\\"" },
 	{ TEXT("a/日本語-é-\xF0\x9F\x98\x80"), "\"a/日本語-é-\xF0\x9F\x98\x80\"" },
-	{ TEXT("a/x\ny"), "\"a/x\\ny\"" },	/* a row that somebody changed */
+	{ TEXT("a/x\ny"), "\"a/x\\ny\"" }, /* a row that somebody changed */
 	{ TEXT("a/\x1B[2J"), "\"a/\\u001b[2J\"" },
 	{ TEXT("a/\x7F"), "\"a/\\u007f\"" },
 	{ TEXT("a/\0x"), "\"a/\\u0000x\"" },

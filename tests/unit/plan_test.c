@@ -23,11 +23,17 @@
 static const struct row {
 	enum sql which;
 	const char *name;
-	const char *step; /* stands in the plan; several: parted by '|' */
+	const char *step;     /* stands in the plan; several: parted by '|' */
 	const char *may_scan; /* why it may read all of event or tag; NULL: it may not */
 } rows[] = {
-#define ROW(name, step)		 { name, #name, step, NULL }
-#define SCAN(name, step, reason) { name, #name, step, reason }
+#define ROW(name, step)                                                                            \
+	{                                                                                          \
+		name, #name, step, NULL                                                            \
+	}
+#define SCAN(name, step, reason)                                                                   \
+	{                                                                                          \
+		name, #name, step, reason                                                          \
+	}
 	ROW(SQL_SEAL, "SEARCH seal USING INTEGER PRIMARY KEY (rowid=?)"),
 	ROW(SQL_SEAL_INSERT, NO_PLAN),
 	ROW(SQL_SEAL_UPDATE, "SEARCH seal USING INTEGER PRIMARY KEY (rowid=?)"),
@@ -55,8 +61,7 @@ static const struct row {
 		"SEARCH event USING COVERING INDEX event_stream (stream=? AND domain=?)"),
 	ROW(SQL_EVENT_INSERT, NO_PLAN),
 	ROW(SQL_TAG_INSERT, NO_PLAN),
-	ROW(SQL_MARK_INSERT,
-		"SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+	ROW(SQL_MARK_INSERT, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
 	ROW(SQL_MARK, "SEARCH mark USING INTEGER PRIMARY KEY (rowid=?)"),
 	ROW(SQL_MARK_SINCE, "SEARCH mark"), /* ends at the first that fits */
 	ROW(SQL_MARK_UNTIL, "SEARCH mark"),

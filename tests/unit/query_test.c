@@ -81,7 +81,8 @@ static void a_query_has_at_most_16_types_and_32_tags(void **state)
 	static const struct {
 		const char *first, *next;
 		int most;
-	} limits[] = { { "type=t", ",t", 16 }, { "type=t", " type=t", 16 }, { "tag=t:", " tag=t:", 32 } };
+	} limits[] = { { "type=t", ",t", 16 }, { "type=t", " type=t", 16 },
+		{ "tag=t:", " tag=t:", 32 } };
 	(void)state;
 	for (size_t i = 0; i < COUNT(limits); i++) {
 		CLEANUP_BUF struct buf fits = { 0 }, over = { 0 };
@@ -197,12 +198,10 @@ static const struct {
 	uint64_t after;
 	enum ledger_status status;
 } conditions[] = {
-	{ { "type=placed" }, 0, LEDGER_CONFLICT },
-	{ { "type=cancelled" }, 0, LEDGER_OK },
-	{ { "type=cancelled,paid" }, 0, LEDGER_CONFLICT },    /* types: any of them */
-	{ { "tag=order:1" }, 0, LEDGER_CONFLICT },
-	{ { "tag=order:3" }, 0, LEDGER_OK },
-	{ { "tag=order:1 tag=sku:a" }, 0, LEDGER_CONFLICT },  /* tags: all of them, in one event */
+	{ { "type=placed" }, 0, LEDGER_CONFLICT }, { { "type=cancelled" }, 0, LEDGER_OK },
+	{ { "type=cancelled,paid" }, 0, LEDGER_CONFLICT }, /* types: any of them */
+	{ { "tag=order:1" }, 0, LEDGER_CONFLICT }, { { "tag=order:3" }, 0, LEDGER_OK },
+	{ { "tag=order:1 tag=sku:a" }, 0, LEDGER_CONFLICT }, /* tags: all of them, in one event */
 	{ { "tag=order:1 tag=order:2" }, 0, LEDGER_OK },
 	{ { "tag=order:11 tag=sku:a" }, 0, LEDGER_OK },
 	{ { "type=placed tag=order:2" }, 0, LEDGER_CONFLICT },
@@ -212,12 +211,9 @@ static const struct {
 	{ { "type=cancelled", "tag=order:3" }, 0, LEDGER_OK },
 	{ { "type=cancelled", "tag=order:2" }, 0, LEDGER_CONFLICT }, /* items: any of them */
 	{ { "type=cancelled", "tag=order:3", "type=sent" }, 0, LEDGER_CONFLICT },
-	{ { "tag=order:1" }, 2, LEDGER_CONFLICT },
-	{ { "tag=order:1" }, 3, LEDGER_OK },
-	{ { "type=placed" }, 1, LEDGER_CONFLICT },
-	{ { "type=placed" }, 2, LEDGER_OK },
-	{ { "type=sent" }, 4, LEDGER_CONFLICT },
-	{ { "type=sent" }, 5, LEDGER_OK },
+	{ { "tag=order:1" }, 2, LEDGER_CONFLICT }, { { "tag=order:1" }, 3, LEDGER_OK },
+	{ { "type=placed" }, 1, LEDGER_CONFLICT }, { { "type=placed" }, 2, LEDGER_OK },
+	{ { "type=sent" }, 4, LEDGER_CONFLICT }, { { "type=sent" }, 5, LEDGER_OK },
 	{ { "type=sent" }, 6, LEDGER_INVALID }, /* a position that is not reached */
 };
 
@@ -273,9 +269,9 @@ static void both_an_expectation_and_a_query_must_hold(void **state)
 	const struct place *p = *state;
 	struct ledger *l = open_ledger(&p->options);
 	struct ledger_query_item item = { .types = { TEXT("sent") }, .n_types = 1 };
-	struct ledger_condition c = { .expect = LEDGER_EXPECT_NONE,
-		.fail_if = &item,
-		.n_fail_if = 1 };
+	struct ledger_condition c = {
+		.expect = LEDGER_EXPECT_NONE, .fail_if = &item, .n_fail_if = 1
+	};
 	struct ledger_new new = plain();
 	struct ledger_answer answer;
 	new.stream = SLICE("a/b");

@@ -79,7 +79,8 @@ static int close_golden(void **state)
 	ledger_close(ledger);
 	for (size_t i = 0; i < EVENTS; i++) {
 		struct known *k = &known[i];
-		char *texts[] = { k->origin, k->domain, k->type, k->stream, k->tags, k->correlation };
+		char *texts[] = { k->origin, k->domain, k->type, k->stream, k->tags,
+			k->correlation };
 		for (size_t j = 0; j < COUNT(texts); j++)
 			free(texts[j]);
 	}
@@ -172,8 +173,8 @@ static bool any_stream(const struct ledger_filter *f, const char *stream)
 	for (size_t i = 0; i < f->n_streams && stream; i++) {
 		struct slice s = f->streams[i];
 		bool all_of_type = s.ptr[s.len - 1] == '/';
-		found = found || (all_of_type ? strncmp(stream, s.ptr, s.len) == 0
-					      : slice_is(s, stream));
+		found = found ||
+			(all_of_type ? strncmp(stream, s.ptr, s.len) == 0 : slice_is(s, stream));
 	}
 	return found;
 }
@@ -194,7 +195,8 @@ static bool is_wanted(const struct ledger_filter *f, const struct known *k)
 {
 	return k->position >= f->from && (!f->to || k->position <= f->to) && k->time >= f->since &&
 	       (!f->until || k->time < f->until) && any_is(f->domains, f->n_domains, k->domain) &&
-	       any_is(f->types, f->n_types, k->type) && any_is(f->origins, f->n_origins, k->origin) &&
+	       any_is(f->types, f->n_types, k->type) &&
+	       any_is(f->origins, f->n_origins, k->origin) &&
 	       any_is(f->correlations, f->n_correlations, k->correlation) &&
 	       any_stream(f, k->stream) && all_tags(f, k->tags);
 }
@@ -310,7 +312,8 @@ static void a_filter_may_have_more_words_than_lists(void **state)
 		words[i] = slice_of(text[i]);
 	}
 	struct ledger_filter f = { .streams = words, .n_streams = COUNT(words) };
-	struct ledger_filter of_type = { .streams = &(struct slice){ "product/", 8 }, .n_streams = 1 };
+	struct ledger_filter of_type = { .streams = &(struct slice){ "product/", 8 },
+		.n_streams = 1 };
 	assert_int_equal(count(&f), count(&of_type));
 	assert_true(count(&f) > 100);
 	f = (struct ledger_filter){ .types = words, .n_types = COUNT(words) };
@@ -342,8 +345,8 @@ static void an_empty_ledger_has_no_events(void **state)
 	const struct place *p = *state;
 	struct ledger *l = open_ledger(&p->options);
 	static struct positions got;
-	struct ledger_filter filters[] = { { .from = 0 }, { .reverse = true }, { .since = 1, .until = 2 },
-		{ .tags = &(struct slice){ "a:1", 3 }, .n_tags = 1 } };
+	struct ledger_filter filters[] = { { .from = 0 }, { .reverse = true },
+		{ .since = 1, .until = 2 }, { .tags = &(struct slice){ "a:1", 3 }, .n_tags = 1 } };
 	uint64_t from = 99;
 	for (size_t i = 0; i < COUNT(filters); i++) {
 		MUST(ledger_read(l, &filters[i], add_position, &got, &err));

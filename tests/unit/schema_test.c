@@ -3,12 +3,12 @@
 
 static void guards_refuse_to_change_what_is_recorded(void **state)
 {
-	static const char *const attempts[] = { "UPDATE event SET payload = '1'", "DELETE FROM event",
-		"REPLACE INTO event SELECT * FROM event", "UPDATE tag SET tag = 'x:1'",
-		"DELETE FROM tag", "UPDATE domain SET name = 'x'", "UPDATE chain SET epoch = 1",
-		"DELETE FROM chain", "DELETE FROM seal", "UPDATE signing_key SET name = 'x'",
-		"UPDATE mark SET max_time = 0", "DELETE FROM mark",
-		"REPLACE INTO mark SELECT * FROM mark" };
+	static const char *const attempts[] = { "UPDATE event SET payload = '1'",
+		"DELETE FROM event", "REPLACE INTO event SELECT * FROM event",
+		"UPDATE tag SET tag = 'x:1'", "DELETE FROM tag", "UPDATE domain SET name = 'x'",
+		"UPDATE chain SET epoch = 1", "DELETE FROM chain", "DELETE FROM seal",
+		"UPDATE signing_key SET name = 'x'", "UPDATE mark SET max_time = 0",
+		"DELETE FROM mark", "REPLACE INTO mark SELECT * FROM mark" };
 	const struct place *p = *state;
 	struct ledger *l = open_ledger(&p->options);
 	const struct slice tag = TEXT("a:1");
@@ -33,7 +33,9 @@ static void the_file_says_what_it_is(void **state)
 	assert_int_equal(ask_sql(p->db, "PRAGMA application_id"), 0x4c424f58);
 	assert_int_equal(ask_sql(p->db, "PRAGMA user_version"), 1);
 	assert_int_equal(
-		ask_sql(p->db, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
+		ask_sql(p->db,
+			"SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"),
+		1);
 }
 
 static void the_view_shows_what_an_event_says(void **state)
@@ -46,12 +48,13 @@ static void the_view_shows_what_an_event_says(void **state)
 	new.stream = SLICE("product/sku-1");
 	append_one(l, &new);
 	ledger_close(l);
-	assert_int_equal(ask_sql(p->db,
-				 "SELECT count(*) FROM events WHERE position = 1 AND origin = 'store-a' AND "
-				 "domain = 'inventory' AND sequence = 1 AND stream = 'product/sku-1' AND "
-				 "version = 1 AND type = 'stock_adjusted' AND "
-				 "time = '2025-11-20T17:00:00.123456Z' AND payload = '{\"delta\":-2}' AND "
-				 "length(id) = 36 AND length(hash) = 64 AND key LIKE 'hs256-%'"),
+	assert_int_equal(
+		ask_sql(p->db,
+			"SELECT count(*) FROM events WHERE position = 1 AND origin = 'store-a' AND "
+			"domain = 'inventory' AND sequence = 1 AND stream = 'product/sku-1' AND "
+			"version = 1 AND type = 'stock_adjusted' AND "
+			"time = '2025-11-20T17:00:00.123456Z' AND payload = '{\"delta\":-2}' AND "
+			"length(id) = 36 AND length(hash) = 64 AND key LIKE 'hs256-%'"),
 		1);
 }
 

@@ -59,8 +59,8 @@ static bool is_found(const struct change *c, bool behind_guards, bool deep)
 	const struct verdict *v = verify_file_at(&sealed.place->options, sealed.copy, &o);
 	if (v->status == LEDGER_DAMAGED && (!c->code || has_finding(v, c->code, c->position)))
 		return true;
-	print_message("# %s: no %s at %" PRIu64 "\n", c->sql, c->code ? c->code : "finding",
-		c->position);
+	print_message(
+		"# %s: no %s at %" PRIu64 "\n", c->sql, c->code ? c->code : "finding", c->position);
 	show_findings(v);
 	return false;
 }
@@ -85,7 +85,8 @@ static void the_ledger_verifies_before_it_is_changed(void **state)
 	/* Dropping the guards and putting them back is no change. */
 	copy_file(sealed.place->db, sealed.copy);
 	tamper(sealed.copy, "SELECT 1");
-	assert_int_equal(verify_file_at(&sealed.place->options, sealed.copy, &deep)->status, LEDGER_OK);
+	assert_int_equal(
+		verify_file_at(&sealed.place->options, sealed.copy, &deep)->status, LEDGER_OK);
 }
 
 static const struct change seal_changes[] = {
@@ -124,9 +125,9 @@ static void a_seal_of_an_unknown_key_is_not_verified(void **state)
 static void a_seal_that_is_missing_or_malformed_opens_nothing(void **state)
 {
 	static const char *const changes[] = { "DELETE FROM seal", "UPDATE seal SET node = 'a b'",
-		"UPDATE seal SET node = ''", "UPDATE seal SET link = x''", "UPDATE seal SET epoch = -1",
-		"UPDATE seal SET position = -1", "UPDATE seal SET mac = zeroblob(31)",
-		"UPDATE seal SET signing_key = 'x'" };
+		"UPDATE seal SET node = ''", "UPDATE seal SET link = x''",
+		"UPDATE seal SET epoch = -1", "UPDATE seal SET position = -1",
+		"UPDATE seal SET mac = zeroblob(31)", "UPDATE seal SET signing_key = 'x'" };
 	(void)state;
 	for (size_t i = 0; i < COUNT(changes); i++) {
 		struct ledger_options o = sealed.place->options;
@@ -200,8 +201,8 @@ static const struct change schema_changes[] = {
 	{ "DROP TRIGGER event_no_delete; CREATE TRIGGER event_no_delete BEFORE DELETE ON event "
 	  "BEGIN SELECT 1; END",
 		"SCHEMA_CHANGED", 0 },
-	{ "CREATE TRIGGER more AFTER INSERT ON event BEGIN DELETE FROM cursor; END", "SCHEMA_CHANGED",
-		0 },
+	{ "CREATE TRIGGER more AFTER INSERT ON event BEGIN DELETE FROM cursor; END",
+		"SCHEMA_CHANGED", 0 },
 	{ "DROP INDEX event_type", "SCHEMA_CHANGED", 0 },
 	{ "DROP INDEX event_chain; CREATE INDEX event_chain ON event (chain, sequence)",
 		"SCHEMA_CHANGED", 0 },

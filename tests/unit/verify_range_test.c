@@ -147,7 +147,8 @@ static void problems_are_counted_beyond_those_handed_over(void **state)
 	struct ledger_verify_options o = { .max_problems = 5 };
 	(void)state;
 	copy_file(golden.db, golden.copy);
-	tamper(golden.copy, "UPDATE event SET mac = zeroblob(32) WHERE position BETWEEN 1001 AND 1500");
+	tamper(golden.copy,
+		"UPDATE event SET mac = zeroblob(32) WHERE position BETWEEN 1001 AND 1500");
 	const struct verdict *v = verify_copy(&o);
 	assert_int_equal(v->n, 5);
 	assert_int_equal(v->report.problems, 500);
@@ -216,13 +217,14 @@ static void a_range_behind_the_end_is_empty(void **state)
 
 static void a_range_finds_what_is_in_it_and_what_it_links_to(void **state)
 {
-	static const uint64_t parts[][2] = { { 0, 4999 }, { 0, 5000 }, { 5000, 5000 }, { 5001, 5001 },
-		{ 4900, 5500 }, { 5001, 6000 }, { 5121, 6000 } };
+	static const uint64_t parts[][2] = { { 0, 4999 }, { 0, 5000 }, { 5000, 5000 },
+		{ 5001, 5001 }, { 4900, 5500 }, { 5001, 6000 }, { 5121, 6000 } };
 	(void)state;
 	copy_file(golden.db, golden.copy);
 	tamper(golden.copy, "UPDATE event SET hash = zeroblob(32) WHERE position = 5000");
-	uint64_t next = (uint64_t)ask("SELECT min(position) FROM event WHERE position > 5000 AND chain = "
-				      "(SELECT chain FROM event WHERE position = 5000)");
+	uint64_t next =
+		(uint64_t)ask("SELECT min(position) FROM event WHERE position > 5000 AND chain = "
+			      "(SELECT chain FROM event WHERE position = 5000)");
 	for (size_t i = 0; i < COUNT(parts); i++) {
 		struct ledger_verify_options o = { .from = parts[i][0], .to = parts[i][1] };
 		uint64_t to = o.to ? o.to : EVENTS;
@@ -266,7 +268,8 @@ static void chains_can_be_verified_alone(void **state)
 		assert_true(v->report.complete);
 		assert_false(v->report.seal);
 		assert_int_equal(v->report.events,
-			ask("SELECT count(*) FROM event JOIN chain ON chain.id = chain JOIN domain ON "
+			ask("SELECT count(*) FROM event JOIN chain ON chain.id = chain JOIN domain "
+			    "ON "
 			    "domain.id = chain.domain WHERE position <= 9000 AND %s",
 				selections[i].where));
 		assert_int_equal(v->report.macs, v->report.events);
@@ -277,8 +280,9 @@ static void a_chain_alone_tells_what_is_wrong_in_it(void **state)
 {
 	struct ledger_verify_options b = { .origin = SLICE("store-b"), .to = 9000 };
 	struct ledger_verify_options c = { .origin = SLICE("store-c"), .to = 9000 };
-	uint64_t position = (uint64_t)ask("SELECT min(event.position) FROM event JOIN chain ON "
-					  "chain.id = chain WHERE origin = 'store-b' AND position > 7000");
+	uint64_t position =
+		(uint64_t)ask("SELECT min(event.position) FROM event JOIN chain ON "
+			      "chain.id = chain WHERE origin = 'store-b' AND position > 7000");
 	char sql[128];
 	(void)state;
 	copy_file(golden.db, golden.copy);
@@ -399,7 +403,8 @@ static void an_index_that_disagrees_is_found_by_looking_deep(void **state)
 	(void)state;
 	copy_file(golden.db, golden.copy);
 	snprintf(back, sizeof(back),
-		"PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('index', 'event_type', "
+		"PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('index', "
+		"'event_type', "
 		"'event', %" PRId64 ", 'CREATE INDEX event_type ON event (type)')",
 		ask("SELECT rootpage FROM sqlite_schema WHERE name = 'event_type'"));
 	run_sql(golden.copy,
@@ -420,7 +425,8 @@ static void a_part_takes_about_as_long_as_the_whole(void **state)
 	struct ledger_verify_options all = { .workers = 1 }, part = { .from = 2, .workers = 1 };
 	(void)state;
 	uint64_t whole = verify_golden(&all)->report.elapsed;
-	uint64_t most = 10 * whole + TIME_SECOND / 2, elapsed = verify_golden(&part)->report.elapsed;
+	uint64_t most = 10 * whole + TIME_SECOND / 2,
+		 elapsed = verify_golden(&part)->report.elapsed;
 	if (elapsed > most)
 		fail_msg("%" PRIu64 " ms from position 2, %" PRIu64 " ms the whole", elapsed / 1000,
 			whole / 1000);

@@ -72,7 +72,8 @@ static void the_golden_ledger_verifies(void **state)
 		assert_int_equal(v->report.macs, 300);
 		assert_int_equal(v->report.from, 1);
 		assert_int_equal(v->report.to, 300);
-		assert_int_equal(v->report.chains, ask_sql(golden.db, "SELECT count(*) FROM chain"));
+		assert_int_equal(
+			v->report.chains, ask_sql(golden.db, "SELECT count(*) FROM chain"));
 		assert_int_equal(v->report.first_bad, 0);
 	}
 }
@@ -81,11 +82,13 @@ static void the_golden_ledger_verifies(void **state)
 
 /* Position 103 is an event of store-b in domain orders, with stream, tags and metadata; 104 has no
  * metadata, 105 neither stream nor tags. */
-#define AT_103 " WHERE position = 103"
+#define AT_103	  " WHERE position = 103"
 #define SET(what) "UPDATE event SET " what AT_103
 #define COPY_105_TO(position)                                                                      \
-	"INSERT INTO event SELECT " position ", chain, sequence + 999, domain, id, stream, version, "  \
-	"type, schema, clock, time, tags, signing_key, salt, prev, hash, mac, body, metadata, payload " \
+	"INSERT INTO event SELECT " position                                                       \
+	", chain, sequence + 999, domain, id, stream, version, "                                   \
+	"type, schema, clock, time, tags, signing_key, salt, prev, hash, mac, body, metadata, "    \
+	"payload "                                                                                 \
 	"FROM event WHERE position = 105"
 
 static const struct change {
@@ -145,16 +148,17 @@ static const struct change {
 	{ "DELETE FROM event WHERE position = 1", "POSITION_GAP", 1, 1 },
 	{ "DELETE FROM event WHERE position = 300", "POSITION_GAP", 300, 300 },
 	{ "DELETE FROM event", "POSITION_GAP", 1, 1 },
-	{ "DELETE FROM event WHERE position > 250; UPDATE seal SET position = 250", "SEAL_MISMATCH", 0,
-		0 },
-	{ "DELETE FROM event WHERE position > 250; UPDATE seal SET position = 250", "SEAL_MAC_BAD", 0,
-		0 },
+	{ "DELETE FROM event WHERE position > 250; UPDATE seal SET position = 250", "SEAL_MISMATCH",
+		0, 0 },
+	{ "DELETE FROM event WHERE position > 250; UPDATE seal SET position = 250", "SEAL_MAC_BAD",
+		0, 0 },
 	{ "DELETE FROM event WHERE position > 290; UPDATE seal SET position = 290, "
 	  "clock = (SELECT max(clock) FROM event)",
 		"SEAL_MAC_BAD", 0, 0 },
 	/* A chain dropped as a whole, the rest moved up. */
 	{ "DELETE FROM event WHERE chain = (SELECT chain FROM event WHERE position = 103);"
-	  "CREATE TEMP TABLE place AS SELECT position AS old, row_number() OVER (ORDER BY position) AS new "
+	  "CREATE TEMP TABLE place AS SELECT position AS old, row_number() OVER (ORDER BY "
+	  "position) AS new "
 	  "FROM event; UPDATE event SET position = -(SELECT new FROM place WHERE old = position);"
 	  "UPDATE event SET position = -position;"
 	  "UPDATE seal SET position = (SELECT count(*) FROM event)",
@@ -195,11 +199,12 @@ static void every_change_to_an_event_is_found_at_its_place(void **state)
 {
 	size_t missed = 0;
 	(void)state;
-	assert_int_equal(ask_sql(golden.db,
-				 "SELECT count(*) FROM event WHERE "
-				 "(position = 103 AND tags = 'day:2 item:5 é:ü1' AND metadata NOTNULL) OR "
-				 "(position = 104 AND metadata ISNULL) OR "
-				 "(position = 105 AND stream ISNULL AND tags ISNULL)"),
+	assert_int_equal(
+		ask_sql(golden.db,
+			"SELECT count(*) FROM event WHERE "
+			"(position = 103 AND tags = 'day:2 item:5 é:ü1' AND metadata NOTNULL) OR "
+			"(position = 104 AND metadata ISNULL) OR "
+			"(position = 105 AND stream ISNULL AND tags ISNULL)"),
 		3);
 	for (size_t i = 0; i < COUNT(changes); i++)
 		missed += !change_is_found(&changes[i]);
@@ -209,21 +214,25 @@ static void every_change_to_an_event_is_found_at_its_place(void **state)
 /* Any byte of the columns that are bytes or text, not only those that the table above picks. */
 static void every_single_byte_of_an_event_counts(void **state)
 {
-	static const char *const columns[] = { "id", "salt", "prev", "hash", "mac", "stream", "type",
-		"tags", "metadata", "payload" };
+	static const char *const columns[] = { "id", "salt", "prev", "hash", "mac", "stream",
+		"type", "tags", "metadata", "payload" };
 	(void)state;
 	for (size_t i = 0; i < COUNT(columns); i++) {
 		char sql[512];
-		snprintf(sql, sizeof(sql), "SELECT length(CAST(%s AS BLOB)) FROM event" AT_103, columns[i]);
+		snprintf(sql, sizeof(sql), "SELECT length(CAST(%s AS BLOB)) FROM event" AT_103,
+			columns[i]);
 		int64_t n = ask_sql(golden.db, sql);
 		const char *type = i < 5 ? "BLOB" : "TEXT";
 		for (int64_t at = 1; at <= n; at++) {
 			/* The byte is taken out and another put in, 'Z' or 'Y'. */
 			snprintf(sql, sizeof(sql),
-				"UPDATE event SET %s = CAST(substr(CAST(%s AS BLOB), 1, %" PRId64 ") || "
-				"CASE substr(CAST(%s AS BLOB), %" PRId64 ", 1) WHEN x'5A' THEN x'59' ELSE "
+				"UPDATE event SET %s = CAST(substr(CAST(%s AS BLOB), 1, %" PRId64
+				") || "
+				"CASE substr(CAST(%s AS BLOB), %" PRId64
+				", 1) WHEN x'5A' THEN x'59' ELSE "
 				"x'5A' END || substr(CAST(%s AS BLOB), %" PRId64 ") AS %s)" AT_103,
-				columns[i], columns[i], at - 1, columns[i], at, columns[i], at + 1, type);
+				columns[i], columns[i], at - 1, columns[i], at, columns[i], at + 1,
+				type);
 			copy_file(golden.db, golden.copy);
 			tamper(golden.copy, sql);
 			const struct verdict *v =
@@ -322,7 +331,8 @@ static void a_clock_that_does_not_grow_is_found_although_signed(void **state)
 
 /* --- What could not be verified -------------------------------------------------------------- */
 
-static enum ledger_status add_body(const struct event *e, void *context, struct ledger_error *unused)
+static enum ledger_status add_body(
+	const struct event *e, void *context, struct ledger_error *unused)
 {
 	uint8_t body[32];
 	(void)unused;
@@ -342,7 +352,8 @@ static void an_erased_event_is_not_verified_and_not_damaged(void **state)
 	struct ledger *l = open_ledger(&o);
 	MUST(ledger_find(l, SLICE("103"), add_body, &hex, &err));
 	ledger_close(l);
-	buf_addf(&sql, SET("payload = NULL, salt = NULL, metadata = NULL, body = x'%s'"), buf_text(&hex));
+	buf_addf(&sql, SET("payload = NULL, salt = NULL, metadata = NULL, body = x'%s'"),
+		buf_text(&hex));
 	copy_file(golden.db, golden.copy);
 	tamper(golden.copy, buf_text(&sql));
 	const struct verdict *v = verify_file_at(&golden.place->options, golden.copy, &whole);
@@ -363,8 +374,9 @@ static void a_missing_key_is_not_damage(void **state)
 	assert_true(v->report.complete);
 	assert_int_equal(v->report.problems, 0);
 	assert_int_equal(v->report.unverified,
-		ask_sql(golden.db, "SELECT count(*) FROM event JOIN signing_key ON signing_key.id = "
-				   "signing_key WHERE name <> (SELECT signing_key FROM seal)"));
+		ask_sql(golden.db,
+			"SELECT count(*) FROM event JOIN signing_key ON signing_key.id = "
+			"signing_key WHERE name <> (SELECT signing_key FROM seal)"));
 	assert_int_equal(v->report.macs + v->report.unverified, 300);
 	assert_int_equal(v->n, 1); /* said once */
 	assert_string_equal(v->found[0].code, "KEY_UNKNOWN");

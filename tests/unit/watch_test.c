@@ -2,6 +2,7 @@
 #include "ledger_fixture.h"
 
 #include <signal.h>
+#include <time.h>
 
 static struct ledger_error err;
 
