@@ -17,7 +17,7 @@ static const char *domain, *type, *stream, *correlation, *causation, *id, *once,
 	*cursor;
 static struct opt_list tag_list, meta_list, fail_if_list;
 static struct opt_u64 schema, after;
-static uint64_t batch = 1000;
+static uint64_t batch = 10000;
 static bool atomic, dry_run;
 
 static const struct opt opts[] = {
@@ -45,7 +45,7 @@ static const struct opt opts[] = {
 		.complete = COMPLETE_CURSOR },
 	{ 0, "atomic", "all lines in one transaction", NULL, .flag = &atomic },
 	{ 0, "dry-run", "check everything, record nothing", NULL, .flag = &dry_run },
-	{ 0, "batch", "events in a transaction, at most (1000)", "<n>", .u64 = &batch },
+	{ 0, "batch", "events in a transaction, at most (10000)", "<n>", .u64 = &batch },
 	{ 0 },
 };
 

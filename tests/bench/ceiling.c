@@ -76,12 +76,15 @@ static sqlite3_stmt *prepare(struct ceiling *c, const char *sql)
 
 static void ceiling_open(struct ceiling *c)
 {
-	if (sqlite3_open(database, &c->db) != SQLITE_OK)
+	if (sqlite3_open_v2(database, &c->db,
+		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+		    NULL) != SQLITE_OK)
 		die(c, database);
 	sqlite3_busy_timeout(c->db, LOCK_WAIT);
 	exec(c, "PRAGMA journal_mode = WAL");
 	exec(c, "PRAGMA synchronous = FULL");
 	exec(c, "PRAGMA recursive_triggers = ON");
+	exec(c, "PRAGMA cache_size = -32768");
 	char sql[256];
 	snprintf(sql, sizeof(sql), "PRAGMA wal_autocheckpoint = %" PRIu64, checkpoint);
 	exec(c, sql);

@@ -159,7 +159,7 @@ static void read_head(const struct place *p, char line[256])
 	int fd = open(head_path(p), O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	ssize_t n = read(fd, line, 255);
-	assert_int_equal(n, 20 + 1 + 64 + 1 + 64 + 1);
+	assert_int_equal(n, 20 + 3 * (1 + 64) + 1);
 	line[n] = '\0';
 	close(fd);
 }
