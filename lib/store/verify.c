@@ -18,24 +18,20 @@
 static enum ledger_status start_behind_last(struct verification *v, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	struct verify_state state;
+	const struct verify_state *state = &v->state;
 	bool row;
-	enum ledger_status status = verify_state_read(v->ledger, &state, err);
-	if (status == LEDGER_NO || (!status && !state.ok))
+	if (!v->has_state || !state->ok || state->position == 0)
 		return LEDGER_OK; /* nothing to build on: all of it */
-	TRY(status);
-	v->from = state.position + 1;
-	if (state.position == 0)
-		return LEDGER_OK;
+	v->from = state->position + 1;
 	TRY(store_get(v->ledger->store, SQL_EVENT_HASH, &st, err));
-	bind_u64(st, 1, state.position);
+	bind_u64(st, 1, state->position);
 	TRY(stmt_row(v->ledger->store, st, &row, err));
 	struct slice hash = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
-	if (hash.len == EVENT_HASH_SIZE && memcmp(hash.ptr, state.hash, EVENT_HASH_SIZE) == 0)
+	if (hash.len == EVENT_HASH_SIZE && memcmp(hash.ptr, state->hash, EVENT_HASH_SIZE) == 0)
 		return LEDGER_OK;
-	verify_report_damage(v, "ROLLED_BACK", NULL, state.position,
+	verify_report_damage(v, "ROLLED_BACK", NULL, state->position,
 		"position %" PRIu64 " is not the event that was verified last time",
-		state.position);
+		state->position);
 	v->from = 1;
 	return LEDGER_OK;
 }
@@ -361,9 +357,11 @@ static enum ledger_status verify_all(
 	CLEANUP_READ_TXN struct read_txn txn = { 0 };
 	struct ledger_error ignored;
 	v->has_head = home_read_head(v->ledger, v->ledger->epoch, &v->head, &ignored) == LEDGER_OK;
+	v->has_state = verify_state_read(v->ledger, &v->state, &ignored) == LEDGER_OK;
 	TRY(read_txn_begin(&txn, v->ledger->store, err));
 	TRY(seal_read(v->ledger, &v->seal, err));
-	v->has_head = v->has_head && v->seal.epoch == v->ledger->epoch;
+	if (v->seal.epoch != v->ledger->epoch)
+		v->has_head = v->has_state = false;
 	TRY(names_load(v->ledger, err));
 	TRY(choose_range(v, err));
 	unsigned workers = count_workers(v);

@@ -54,12 +54,26 @@ struct piece {
 	bool done;
 };
 
+/* verify_state.c: what the last complete run left in the state folder. */
+struct verify_state {
+	uint64_t position;
+	uint8_t hash[EVENT_HASH_SIZE];
+	uint64_t finished;
+	bool ok;
+};
+enum ledger_status verify_state_read(
+	struct ledger *l, struct verify_state *state, struct ledger_error *err);
+enum ledger_status verify_state_write(
+	struct ledger *l, const struct verify_state *state, struct ledger_error *err);
+
 struct verification {
 	struct ledger *ledger; /* of the caller: its snapshot says how far */
 	const struct ledger_verify_options *options;
 	struct seal seal;
-	bool has_head; /* read before the snapshot was taken, so never ahead of it by right */
+	/* Both read before the snapshot was taken, so never ahead of it by right. */
+	bool has_head, has_state;
 	struct head_file head;
+	struct verify_state state;
 	uint64_t from, to;
 	bool whole;    /* from 1 to the end, all chains */
 	bool by_chain; /* only some chains */
@@ -101,17 +115,5 @@ enum ledger_status verify_seal(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err);
 enum ledger_status verify_file(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_tags(struct verification *v, struct ledger_error *err);
-
-/* verify_state.c: what the last complete run left in the state folder. */
-struct verify_state {
-	uint64_t position;
-	uint8_t hash[EVENT_HASH_SIZE];
-	uint64_t finished;
-	bool ok;
-};
-enum ledger_status verify_state_read(
-	struct ledger *l, struct verify_state *state, struct ledger_error *err);
-enum ledger_status verify_state_write(
-	struct ledger *l, const struct verify_state *state, struct ledger_error *err);
 
 #endif

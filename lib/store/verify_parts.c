@@ -188,10 +188,8 @@ static enum ledger_status verify_head_file(struct verification *v, struct ledger
 /* The last run saw events here that are gone. Of a copy that is no wonder: it may be older. */
 static enum ledger_status verify_last_run(struct verification *v, struct ledger_error *err)
 {
-	struct verify_state state;
 	struct ledger_error found;
-	if (verify_state_read(v->ledger, &state, &found) || !state.ok ||
-		state.position <= v->seal.position)
+	if (!v->has_state || !v->state.ok || v->state.position <= v->seal.position)
 		return LEDGER_OK;
 	enum ledger_status status = home_check(v->ledger, &v->seal, NULL, &found);
 	if (status && status != LEDGER_REFUSED) {
@@ -201,7 +199,7 @@ static enum ledger_status verify_last_run(struct verification *v, struct ledger_
 	if (!status)
 		verify_report_damage(v, "ROLLED_BACK", NULL, 0,
 			"the ledger ends at position %" PRIu64 ", %" PRIu64 " was verified here",
-			v->seal.position, state.position);
+			v->seal.position, v->state.position);
 	return LEDGER_OK;
 }
 

@@ -82,6 +82,16 @@ static void a_refused_key_is_not_shown(void **state)
 	assert_null(strstr(err.hint, "0102030405"));
 }
 
+/* The same id, and the same MAC over something. */
+static void expect_same_key(const struct chain_key *got, const struct chain_key *want)
+{
+	uint8_t one[EVENT_HASH_SIZE], other[EVENT_HASH_SIZE];
+	assert_string_equal(got->id, want->id);
+	chain_sign(got, "test", SLICE("x"), one);
+	chain_sign(want, "test", SLICE("x"), other);
+	assert_memory_equal(one, other, sizeof(one));
+}
+
 static void the_same_digits_are_the_same_key(void **state)
 {
 	uint8_t secret[CHAIN_KEY_SIZE];
@@ -90,9 +100,9 @@ static void the_same_digits_are_the_same_key(void **state)
 		secret[i] = (uint8_t)i;
 	chain_key_init(&want, secret);
 	MUST(keyfile_read(write_key(*state, SLICE(HEX "\n"), 0600), NULL, &got, &err));
-	assert_memory_equal(&got, &want, sizeof(got));
+	expect_same_key(&got, &want);
 	MUST(keyfile_parse(SLICE(HEX), &got, &err));
-	assert_memory_equal(&got, &want, sizeof(got));
+	expect_same_key(&got, &want);
 }
 
 /* --- Who may read it ------------------------------------------------------------------------- */

@@ -329,6 +329,26 @@ static void a_clock_that_does_not_grow_is_found_although_signed(void **state)
 	ledger_close(l);
 }
 
+static void a_chain_with_another_beginning_is_found_although_signed(void **state)
+{
+	const struct place *p = *state;
+	struct ledger_new new = plain();
+	struct ledger_answer answer;
+	run_sql(p->db, "INSERT INTO domain VALUES (1, 'inventory'); INSERT INTO chain SELECT 1, node, "
+		       "epoch, 1 FROM seal");
+	struct ledger *l = open_ledger(&p->options);
+	MUST(ledger_begin(l, &err));
+	l->batch.tails[0] = (struct chain_tail){ 1, 1, "inventory", 0, { 7 } };
+	l->batch.n_tails = 1;
+	MUST(ledger_add(l, &new, NULL, &answer, &err));
+	MUST(ledger_commit(l, &err));
+	const struct verdict *v = verify_open(l, &whole);
+	assert_int_equal(v->status, LEDGER_DAMAGED);
+	assert_true(has_finding(v, "LINK_BROKEN", 1));
+	assert_int_equal(v->report.problems, 1);
+	ledger_close(l);
+}
+
 /* --- What could not be verified -------------------------------------------------------------- */
 
 static enum ledger_status add_body(
@@ -437,6 +457,7 @@ int main(void)
 		cmocka_unit_test(an_event_hashed_again_without_the_key_is_found),
 		TEST(a_version_that_does_not_grow_is_found_although_signed),
 		TEST(a_clock_that_does_not_grow_is_found_although_signed),
+		TEST(a_chain_with_another_beginning_is_found_although_signed),
 		cmocka_unit_test(an_erased_event_is_not_verified_and_not_damaged),
 		cmocka_unit_test(a_missing_key_is_not_damage),
 		cmocka_unit_test(a_ledger_signed_by_strangers_is_not_verified),
