@@ -291,6 +291,9 @@ enum ledger_status postings_next(
 		TRY(advance_union(r, &r->unions[i], *at, &nearest, ended, err));
 		if (*ended)
 			return LEDGER_OK;
+		if (is_before(r, nearest, *at)) /* going back might never end */
+			return fail(err, LEDGER_DAMAGED, "an index of %s is out of order",
+				store_path(r->ledger->store));
 		agreed = nearest == *at ? agreed + 1 : 1;
 		*at = nearest;
 	}

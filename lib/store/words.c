@@ -48,6 +48,12 @@ static enum ledger_status list_index(struct ledger *l, enum sql which, struct sl
 					      word.len < prefix.len ? word.len : prefix.len },
 				    prefix) > 0)
 			break;
+		/* Without progress a file with a damaged index would keep us here for ever. */
+		if (slice_cmp(word, buf_slice(&last)) <= 0) {
+			fail(err, LEDGER_DAMAGED, "an index of %s is out of order",
+				store_path(l->store));
+			return hint(err, "ledgerbox verify --deep lists what is wrong");
+		}
 		buf_reset(&last);
 		buf_add_slice(&last, word);
 		if (word.len && word.ptr[0] == '@') { /* no tag: leap over all of them */
