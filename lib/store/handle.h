@@ -141,6 +141,8 @@ enum ledger_status home_read_head(
 	struct ledger *l, uint64_t epoch, struct head_file *head, struct ledger_error *err);
 void home_write_head(
 	struct ledger *l, const struct seal *seal, const uint8_t hash[EVENT_HASH_SIZE]);
+/* Does the head file of the seal's epoch speak of this file: by its inode, or by its place? */
+bool home_is_of(struct ledger *l, const struct seal *seal, const struct head_file *head);
 /* Both: LEDGER_REFUSED with what was found; `head` may be NULL: none was read. Inside a transaction.
  * The first asks only whether the head file, if it speaks of this file or its place, knows more. */
 enum ledger_status home_check_head(struct ledger *l, const struct seal *seal,

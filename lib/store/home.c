@@ -212,16 +212,21 @@ static enum ledger_status look_at_home(
 	return LEDGER_OK;
 }
 
+bool home_is_of(struct ledger *l, const struct seal *seal, const struct head_file *head)
+{
+	struct ledger_error ignored;
+	bool at_home;
+	find_place(l);
+	if (look_at_home(l, seal, &at_home, &ignored))
+		return false;
+	return at_home ||
+	       (head && l->has_place && memcmp(head->place, l->place, EVENT_HASH_SIZE) == 0);
+}
+
 enum ledger_status home_check_head(struct ledger *l, const struct seal *seal,
 	const struct head_file *head, struct ledger_error *err)
 {
-	bool at_home;
-	TRY(look_at_home(l, seal, &at_home, err));
-	find_place(l);
-	if (!head || (!at_home && !(l->has_place &&
-					  memcmp(head->place, l->place, EVENT_HASH_SIZE) == 0)))
-		return LEDGER_OK;
-	return compare_head(l, seal, head, err);
+	return head && home_is_of(l, seal, head) ? compare_head(l, seal, head, err) : LEDGER_OK;
 }
 
 enum ledger_status home_check(struct ledger *l, const struct seal *seal,

@@ -101,24 +101,42 @@ static enum ledger_status look(
 	return choose_epoch(l, &out->epoch, err);
 }
 
+/* Is the old epoch's head file this file's, and not that of a ledger it was copied from? */
+static bool owns_head(struct ledger *l)
+{
+	struct head_file head;
+	struct ledger_error ignored;
+	bool has_head = home_read_head(l, l->batch.seal.epoch, &head, &ignored) == LEDGER_OK;
+	return home_is_of(l, &l->batch.seal, has_head ? &head : NULL);
+}
+
+/* The old epoch's head file goes along: a file of that epoch put back later is behind it. */
+static void close_old_head(struct ledger *l, uint64_t old_epoch)
+{
+	struct seal old = l->batch.seal;
+	old.epoch = old_epoch;
+	home_write_head(l, &old, l->batch.last_hash);
+}
+
 static enum ledger_status begin_epoch(struct ledger *l, struct slice reason,
 	struct ledger_recovery *out, struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf payload = { 0 };
 	struct ledger_answer answer;
 	struct seal *seal = &l->batch.seal;
+	struct ledger_new event = {
+		.domain = SLICE("_ledger"), .type = SLICE("epoch_started"), .schema = 1
+	};
+	bool own_head = owns_head(l);
 	TRY(describe(l, reason, out->found, &payload, err));
+	event.payload = buf_slice(&payload);
 	seal->epoch = out->epoch;
 	TRY(home_of_file(store_path(l->store), &seal->inode, &seal->birth, err));
-	struct ledger_new event = {
-		.domain = SLICE("_ledger"),
-		.type = SLICE("epoch_started"),
-		.schema = 1,
-		.payload = buf_slice(&payload),
-	};
 	TRY(ledger_add(l, &event, NULL, &answer, err));
 	TRY(seal_move_in(l, seal, err));
 	TRY(ledger_commit(l, err));
+	if (own_head)
+		close_old_head(l, out->old_epoch);
 	l->epoch = out->epoch;
 	out->position = answer.position;
 	return LEDGER_OK;

@@ -108,9 +108,10 @@ static const char *const texts[SQL_COUNT_] = {
 			     "(SELECT * FROM event INDEXED BY event_chain WHERE chain = ?1 AND "
 			     "+position BETWEEN ?2 AND ?3 "
 			     "ORDER BY sequence)",
-	[SQL_VERIFY_VERSION] = "SELECT 1 FROM event WHERE stream = ?1 AND domain = ?2 AND version "
-			       ">= ?3 AND chain = ?4 "
-			       "AND sequence < ?5 LIMIT 1",
+	/* The next one by version: does it stand earlier in the chain, or have the same? */
+	[SQL_VERIFY_VERSION] =
+		"SELECT sequence < ?5 OR version = ?3 FROM event WHERE stream = ?1 AND domain = ?2 "
+		"AND version >= ?3 AND chain = ?4 AND sequence <> ?5 ORDER BY version LIMIT 1",
 	[SQL_VERIFY_VERSIONS] =
 		"SELECT each(stream, domain, version, position) FROM event INDEXED BY event_stream "
 		"WHERE stream IS NOT NULL",

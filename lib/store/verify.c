@@ -316,7 +316,8 @@ static enum ledger_status remember(
 	CLEANUP_STMT struct stmt *st = NULL;
 	struct verify_state state = { .finished = time_now(), .ok = r->problems == 0 };
 	bool row;
-	bool covers = v->whole || (v->options->since_last && v->to == v->seal.position);
+	bool covers =
+		v->whole || (v->options->since_last && !v->by_chain && v->to == v->seal.position);
 	struct ledger_error ignored;
 	if (!covers || !r->complete || !v->check_macs || v->findings.unverified ||
 		home_check(v->ledger, &v->seal, NULL, &ignored) !=

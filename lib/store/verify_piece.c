@@ -135,12 +135,13 @@ static void check_link(struct pass *p, const struct event *e, struct edge *edge)
 	memcpy(edge->last_hash, e->hash, EVENT_HASH_SIZE);
 }
 
-/* In a part of the ledger: no earlier event of this chain and stream has this version or a higher one. */
+/* In a part of the ledger: the event of this chain and stream with the next version is a later one. */
 static enum ledger_status check_version(struct pass *p, const struct event *e, uint64_t chain,
 	uint64_t domain, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
 	bool row;
+	uint64_t wrong = 0;
 	if (p->v->whole || !e->stream.ptr)
 		return LEDGER_OK;
 	TRY(store_get(p->ledger->store, SQL_VERIFY_VERSION, &st, err));
@@ -150,7 +151,7 @@ static enum ledger_status check_version(struct pass *p, const struct event *e, u
 	bind_u64(st, 4, chain);
 	bind_u64(st, 5, e->sequence);
 	TRY(stmt_row(p->ledger->store, st, &row, err));
-	if (row)
+	if (row && column_u64(st, 0, &wrong) && wrong)
 		verify_report_damage(p->v, "VERSION_BACKWARDS", e, e->position,
 			"version %" PRIu64 " of stream %.*s does not grow along the chain",
 			e->version, SLICE_ARG(e->stream));

@@ -84,7 +84,8 @@ static int milliseconds(uint64_t us, bool watching, uint64_t written)
 enum ledger_status ledger_watch(
 	struct ledger *l, int fd, uint64_t timeout, bool *changed, struct ledger_error *err)
 {
-	uint64_t end = time_monotonic() + timeout;
+	uint64_t begun = time_monotonic();
+	uint64_t end = timeout > UINT64_MAX - begun ? UINT64_MAX : begun + timeout;
 	for (;;) {
 		bool watching = open_watch(l);
 		/* Asked after the watch is set: a commit before it is seen here, one behind it wakes the poll. */

@@ -1,30 +1,9 @@
 /* Appending: the place an event gets, what is refused, and that a batch is all or nothing. */
 #include "ledger_fixture.h"
 
-#include <sys/syscall.h>
-#include <time.h>
-
 #include "../../lib/event/chain.h"
 
 static struct ledger_error err;
-
-/* The wall clock of the ledger under test: this much off, in seconds (this definition stands before
- * that of libc). */
-static int64_t clock_is_off;
-
-int clock_gettime(clockid_t clock, struct timespec *now)
-{
-	long failed = syscall(SYS_clock_gettime, clock, now);
-	if (!failed && clock == CLOCK_REALTIME)
-		now->tv_sec += clock_is_off;
-	return (int)failed;
-}
-
-static int make(void **state)
-{
-	clock_is_off = 0;
-	return place_make(state);
-}
 
 /* The event at a position, copied; valid until the next call. */
 static struct arena kept_in;
@@ -278,69 +257,6 @@ static void a_correlation_is_found_by_its_index(void **state)
 	ledger_close(l);
 }
 
-/* --- Clock and time -------------------------------------------------------------------------- */
-
-static void the_clock_grows_when_the_wall_clock_goes_back(void **state)
-{
-	const struct place *p = *state;
-	struct ledger *l = open_ledger(&p->options);
-	struct ledger_new new = plain();
-	append_one(l, &new);
-	clock_is_off = -59;
-	append_one(l, &new);
-	assert_null(ledger_warning(l));
-	clock_is_off = -3600;
-	append_one(l, &new);
-	assert_non_null(ledger_warning(l));
-	assert_non_null(strstr(ledger_warning(l), "clock"));
-	uint64_t first = event_at(l, 1).clock;
-	assert_int_equal(event_at(l, 2).clock, first + 1);
-	assert_int_equal(event_at(l, 3).clock, first + 2);
-	/* What happened when is another question. */
-	assert_true(event_at(l, 3).time < first - 3500 * TIME_SECOND);
-	clock_is_off = 60;
-	append_one(l, &new);
-	assert_null(ledger_warning(l));
-	assert_true(event_at(l, 4).clock >= first + 60 * TIME_SECOND);
-	expect_verified(l);
-	ledger_close(l);
-}
-
-static void events_of_one_instant_have_clocks_that_grow(void **state)
-{
-	const struct place *p = *state;
-	struct ledger *l = open_ledger(&p->options);
-	append_many(l, 500);
-	assert_int_equal(ask_sql(p->db, "SELECT count(DISTINCT clock) FROM event"), 500);
-	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM event a JOIN event b ON "
-					"b.position = a.position + 1 WHERE b.clock <= a.clock"),
-		0);
-	ledger_close(l);
-}
-
-static void a_wall_clock_outside_2020_to_2200_is_refused(void **state)
-{
-	static const struct {
-		int64_t now;
-		bool good;
-	} clocks[] = { { 0, false }, { 1577836790, false }, { 1577836810, true },
-		{ 7258118390, true }, { 7258118410, false } };
-	const struct place *p = *state;
-	struct ledger *l = open_ledger(&p->options);
-	struct ledger_new new = plain();
-	struct ledger_answer answer;
-	for (size_t i = 0; i < COUNT(clocks); i++) {
-		struct timespec now;
-		syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
-		clock_is_off = clocks[i].now - now.tv_sec;
-		if (clocks[i].good)
-			MUST(ledger_append(l, &new, 1, NULL, &answer, &err));
-		else
-			MUST_FAIL(LEDGER_REFUSED, ledger_append(l, &new, 1, NULL, &answer, &err));
-	}
-	ledger_close(l);
-}
-
 /* --- All or nothing -------------------------------------------------------------------------- */
 
 static const char all_rows[] =
@@ -368,6 +284,27 @@ static void a_rollback_leaves_nothing(void **state)
 	answer = append_one(l, &new);
 	assert_int_equal(answer.position, 1);
 	assert_int_equal(answer.sequence, 1);
+	expect_verified(l);
+	ledger_close(l);
+}
+
+/* The words of a batch get their numbers again, for other words. */
+static void words_of_a_batch_that_was_rolled_back_are_forgotten(void **state)
+{
+	const struct place *p = *state;
+	struct ledger *l = open_ledger(&p->options);
+	struct ledger_new new = plain();
+	struct ledger_answer answer;
+	new.has_id = true;
+	new.id[0] = 1;
+	MUST(ledger_begin(l, &err));
+	MUST(ledger_add(l, &new, NULL, &answer, &err));
+	MUST(ledger_add(l, &new, NULL, &answer, &err)); /* known: it is read, its words are kept */
+	assert_true(answer.repeated);
+	ledger_rollback(l);
+	new.domain = SLICE("orders");
+	append_one(l, &new);
+	assert_true(slice_is(event_at(l, 1).domain, "orders"));
 	expect_verified(l);
 	ledger_close(l);
 }
@@ -434,7 +371,7 @@ static void two_ledgers_that_write_in_turn_make_one_chain(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, done)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, place_make, done)
 	const struct CMUnitTest tests[] = {
 		TEST(positions_sequences_and_versions_are_counted_apart),
 		TEST(one_batch_counts_like_many),
@@ -444,10 +381,8 @@ int main(void)
 		TEST(every_1024th_position_gets_a_mark),
 		TEST(tags_are_sorted_and_listed_once),
 		TEST(a_correlation_is_found_by_its_index),
-		TEST(the_clock_grows_when_the_wall_clock_goes_back),
-		TEST(events_of_one_instant_have_clocks_that_grow),
-		TEST(a_wall_clock_outside_2020_to_2200_is_refused),
 		TEST(a_rollback_leaves_nothing),
+		TEST(words_of_a_batch_that_was_rolled_back_are_forgotten),
 		TEST(closing_in_the_middle_of_a_batch_leaves_nothing),
 		TEST(a_bad_event_takes_its_batch_along),
 		TEST(others_see_a_batch_only_when_it_is_committed),

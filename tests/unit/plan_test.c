@@ -143,8 +143,7 @@ static int open_schema(void **state)
 {
 	sqlite3 *db;
 	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
-	sqlite3_create_function(
-		db, "each", -1, SQLITE_UTF8, NULL, NULL, each_step, each_final);
+	sqlite3_create_function(db, "each", -1, SQLITE_UTF8, NULL, NULL, each_step, each_final);
 	assert_int_equal(sqlite3_exec(db, sql_schema, NULL, NULL, NULL), SQLITE_OK);
 	*state = db;
 	return 0;

@@ -128,6 +128,20 @@ static size_t draw_words(struct slice words[3], size_t offset)
 	return n;
 }
 
+/* A moment at or beside the time of an event; often the first or last of those of one mark. */
+static uint64_t draw_time(void)
+{
+	uint64_t begin = draw(EVENTS / 1024) * 1024, last = draw(2),
+		 time = known[draw(EVENTS)].time;
+	if (draw(2)) {
+		time = known[begin].time;
+		for (uint64_t i = begin; i < begin + 1024; i++)
+			if (last ? known[i].time > time : known[i].time < time)
+				time = known[i].time;
+	}
+	return time + draw(3) - 1;
+}
+
 static struct ledger_filter draw_filter(struct words *w)
 {
 	struct ledger_filter f = {
@@ -143,9 +157,9 @@ static struct ledger_filter draw_filter(struct words *w)
 	if (draw(3) == 0)
 		f.to = draw(EVENTS + 50);
 	if (draw(3) == 0)
-		f.since = known[draw(EVENTS)].time + draw(3) - 1;
+		f.since = draw_time();
 	if (draw(3) == 0)
-		f.until = known[draw(EVENTS)].time + draw(3) - 1;
+		f.until = draw_time();
 	f.n_domains = draw_words(w->domains, offsetof(struct known, domain));
 	f.n_types = draw_words(w->types, offsetof(struct known, type));
 	f.n_streams = draw_words(w->streams, offsetof(struct known, stream));
@@ -357,6 +371,32 @@ static void an_empty_ledger_has_no_events(void **state)
 	ledger_close(l);
 }
 
+static enum ledger_status count_stream(
+	const struct event *e, void *context, struct ledger_error *unused)
+{
+	(void)unused;
+	assert_true(slice_starts(e->stream, SLICE("product/")));
+	++*(size_t *)context;
+	return LEDGER_OK;
+}
+
+/* So many that they are not sorted but scanned for. */
+static void all_streams_of_a_type_are_found_however_many(void **state)
+{
+	const struct place *p = *state;
+	struct ledger *l = open_ledger(&p->options);
+	struct ledger_filter f = { .streams = &(struct slice){ "product/", 8 }, .n_streams = 1 };
+	struct ledger_new other = plain();
+	size_t n = 0;
+	other.stream = SLICE("person/1");
+	append_one(l, &other);
+	append_many(l, 20500);
+	append_one(l, &other);
+	MUST(ledger_read(l, &f, count_stream, &n, &err));
+	assert_int_equal(n, 20500);
+	ledger_close(l);
+}
+
 struct writing {
 	struct ledger *writer;
 	int seen;
@@ -399,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_filter_may_have_more_words_than_lists),
 		cmocka_unit_test(reading_ends_when_the_reader_says_so),
 		TEST(an_empty_ledger_has_no_events),
+		TEST(all_streams_of_a_type_are_found_however_many),
 		TEST(what_is_appended_while_reading_is_not_read),
 	};
 	return cmocka_run_group_tests(tests, open_golden, close_golden);

@@ -9,7 +9,7 @@ static struct ledger_error err;
 /* Longer than any of these may take; nothing here waits for it to pass. */
 #define PATIENCE (10 * TIME_SECOND)
 
-/* Without polling there is nothing in between: what wakes after this long was the end of some interval. */
+/* What wakes later than this was not woken: it is the end of some interval. */
 #define SOON (TIME_SECOND)
 
 /* Waits until there is nothing new. */
