@@ -47,6 +47,7 @@ static enum ledger_status load_words(struct ledger *l, enum sql which, struct wo
 	size_t *n, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t last = 0;
 	bool row;
 	*n = 0;
 	TRY(store_get(l->store, which, &st, err));
@@ -56,7 +57,11 @@ static enum ledger_status load_words(struct ledger *l, enum sql which, struct wo
 		if (!row)
 			return LEDGER_OK;
 		struct slice name = column_text(st, 1);
-		if (column_u64(st, 0, &id) && slice_is_token(name))
+		if (!column_u64(st, 0, &id) || id <= last)
+			return fail(err, LEDGER_DAMAGED, "%s has a malformed row id",
+				store_path(l->store));
+		last = id;
+		if (slice_is_token(name))
 			TRY(add_word(l, rows, n, id, name, err));
 	}
 }
@@ -94,6 +99,7 @@ static enum ledger_status add_chain(struct ledger *l, struct stmt *st, struct le
 static enum ledger_status load_chains(struct ledger *l, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t id, last = 0;
 	bool row;
 	l->names.n_chains = 0;
 	TRY(store_get(l->store, SQL_CHAINS, &st, err));
@@ -101,6 +107,11 @@ static enum ledger_status load_chains(struct ledger *l, struct ledger_error *err
 		TRY(stmt_row(l->store, st, &row, err));
 		if (!row)
 			return LEDGER_OK;
+		if (!column_u64(st, 0, &id) ||
+			id <= last) /* or damaged pages might lead round for ever */
+			return fail(err, LEDGER_DAMAGED, "%s has a malformed row id",
+				store_path(l->store));
+		last = id;
 		TRY(add_chain(l, st, err));
 	}
 }

@@ -42,6 +42,7 @@ static enum ledger_status status_of_code(int code)
 	case SQLITE_NOTADB:
 		return LEDGER_NOT_LEDGER;
 	case SQLITE_CORRUPT:
+	case SQLITE_TOOBIG:	/* beyond LENGTH_MAX: no row of ours is */
 	case SQLITE_CONSTRAINT: /* a guard of the schema, or a row where none should be */
 		return LEDGER_DAMAGED;
 	case SQLITE_PERM:
@@ -78,8 +79,9 @@ enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err
 }
 
 /*
- * Waiting for a lock: short sleeps of random length, so that many writers get their turn soon after
- * each other. SQLite's own steps grow to 100 ms, which leaves the lock idle most of the time.
+ * Waiting for a lock: sleeps of random length, so that many writers get their turn soon after each
+ * other. Shorter ones keep a small machine busy with asking; SQLite's own grow to 100 ms and leave
+ * the lock idle.
  */
 static int wait_for_lock(void *context, int tries)
 {
@@ -89,14 +91,17 @@ static int wait_for_lock(void *context, int tries)
 		s->waiting_since = now;
 	if (now - s->waiting_since >= s->timeout)
 		return 0;
-	long least = tries < 4 ? 20 : 100;
-	long most = tries < 20 ? 300 : 1500;
+	long least = 300;
+	long most = tries < 8 ? 3000 : 10000; /* µs */
 	unsigned random;
 	sqlite3_randomness(sizeof(random), &random);
 	struct timespec pause = { 0, (least + (long)(random % (unsigned)(most - least))) * 1000 };
 	nanosleep(&pause, NULL);
 	return 1;
 }
+
+/* The longest row or value; one of ours is under 1 MiB. A generated column could make one of 1 GB. */
+#define LENGTH_MAX (4 << 20)
 
 static int count_wal_pages(void *context, sqlite3 *db, const char *name, int pages)
 {
@@ -177,6 +182,7 @@ static enum ledger_status open_db(
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_VIEW, mode == STORE_CREATE, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+	sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
 	sqlite3_busy_handler(s->db, wait_for_lock, s);
 	door_add_each(s);
 	return LEDGER_OK;
@@ -411,7 +417,8 @@ enum ledger_status store_begin_read(struct store *s, struct ledger_error *err)
 	int64_t dummy;
 	TRY(run(s, "BEGIN", err));
 	/* The snapshot is taken by the first read, not by BEGIN. */
-	enum ledger_status status = ask(s, "SELECT count(*) FROM seal", &dummy, err);
+	enum ledger_status status =
+		ask(s, "SELECT count(*) FROM (SELECT 1 FROM seal LIMIT 1)", &dummy, err);
 	if (status)
 		store_rollback(s);
 	return status;

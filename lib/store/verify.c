@@ -48,11 +48,10 @@ static enum ledger_status choose_range(struct verification *v, struct ledger_err
 	return LEDGER_OK;
 }
 
-static enum ledger_status cut_pieces(
-	struct verification *v, unsigned workers, struct ledger_error *err)
+static enum ledger_status cut_pieces(struct verification *v, struct ledger_error *err)
 {
 	uint64_t total = v->to >= v->from ? v->to - v->from + 1 : 0;
-	uint64_t size = total / (workers * 8) + 1;
+	uint64_t size = total / PIECES_MAX + 1;
 	size = size < PIECE_MIN
 		       ? PIECE_MIN
 		       : (size + FORMAT_MARK_EVERY - 1) / FORMAT_MARK_EVERY * FORMAT_MARK_EVERY;
@@ -366,7 +365,7 @@ static enum ledger_status verify_all(
 	TRY(names_load(v->ledger, err));
 	TRY(choose_range(v, err));
 	unsigned workers = count_workers(v);
-	TRY(cut_pieces(v, workers, err));
+	TRY(cut_pieces(v, err));
 	if (v->by_chain)
 		verify_chains(v);
 	else

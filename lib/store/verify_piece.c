@@ -325,6 +325,10 @@ static enum ledger_status one_row(struct value *const *row, void *context, struc
 	struct event e;
 	bool readable;
 	uint64_t position = row_position(row);
+	/* The pages of a hostile file can lead back to where they came from. */
+	if (position < p->position)
+		return fail(err, LEDGER_DAMAGED, "position %" PRIu64 " comes after %" PRIu64,
+			position, p->position - 1);
 	check_position(p, position);
 	if (position < p->piece->from)
 		readable = read_only_hash(p, row, &e);
