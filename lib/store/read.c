@@ -10,6 +10,7 @@ struct reader {
 	struct ledger *ledger;
 	const struct ledger_filter *filter;
 	uint64_t from, to; /* positions left to look at, inclusive */
+	uint64_t previous; /* position of the row before; 0: none yet */
 	struct postings postings;
 	struct buf scratch;
 };
@@ -141,11 +142,24 @@ struct delivery {
 	bool enough;
 };
 
+/* The pages of a damaged file can lead back to where they came from, for ever. */
+static enum ledger_status check_order(struct reader *r, uint64_t position, struct ledger_error *err)
+{
+	uint64_t before = r->previous;
+	r->previous = position;
+	if (before == 0 || (r->filter->reverse ? position < before : position > before))
+		return LEDGER_OK;
+	fail(err, LEDGER_DAMAGED, "%s is damaged: position %" PRIu64 " comes after %" PRIu64,
+		store_path(r->ledger->store), position, before);
+	return hint(err, "ledgerbox verify --deep lists what is wrong");
+}
+
 static enum ledger_status deliver(
 	struct reader *r, struct stmt *st, struct delivery *d, struct ledger_error *err)
 {
 	struct event event;
 	TRY(row_read(r->ledger, st, &event, err));
+	TRY(check_order(r, event.position, err));
 	if (!filter_matches(r->filter, &event, &r->scratch))
 		return LEDGER_OK;
 	TRY(d->fn(&event, d->context, err));
