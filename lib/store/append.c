@@ -252,6 +252,23 @@ static enum ledger_status check_known_id(struct ledger *l, const struct ledger_n
 
 /* --- Places ---------------------------------------------------------------------------------- */
 
+/* Is the row at a position that place in the chain? An index says so; a damaged one must not be built on. */
+static enum ledger_status check_place(struct ledger *l, const struct chain_tail *tail,
+	uint64_t position, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t chain = 0, sequence = 0;
+	bool row;
+	TRY(store_get(l->store, SQL_CHAIN_PLACE, &st, err));
+	bind_u64(st, 1, position);
+	TRY(stmt_row(l->store, st, &row, err));
+	if (row && column_u64(st, 0, &chain) && column_u64(st, 1, &sequence) &&
+		chain == tail->chain && sequence == tail->sequence)
+		return LEDGER_OK;
+	fail(err, LEDGER_DAMAGED, "an index of %s does not fit its events", store_path(l->store));
+	return hint(err, "ledgerbox verify --deep lists what is wrong");
+}
+
 static enum ledger_status load_tail(
 	struct ledger *l, struct slice domain, struct chain_tail *tail, struct ledger_error *err)
 {
@@ -277,7 +294,9 @@ static enum ledger_status load_tail(
 			"the head of chain %s/%" PRIu64 "/%.*s is malformed", l->node,
 			b->seal.epoch, SLICE_ARG(domain));
 	memcpy(tail->hash, hash.ptr, EVENT_HASH_SIZE);
-	return LEDGER_OK;
+	uint64_t position = 0;
+	column_u64(st, 2, &position);
+	return check_place(l, tail, position, err);
 }
 
 /* The end of this node's chain in a domain; remembered while the batch lasts. */

@@ -18,8 +18,8 @@ struct copy_file {
 
 static void remove_copy(struct copy_file *copy)
 {
-	static const char *const suffixes[] = { "", "-wal", "-shm" };
-	for (size_t i = 0; copy->path.len && i < 3; i++) {
+	static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+	for (size_t i = 0; copy->path.len && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		CLEANUP_BUF struct buf name = { 0 };
 		buf_addf(&name, "%s%s", buf_text(&copy->path), suffixes[i]);
 		unlink(buf_text(&name));

@@ -125,7 +125,8 @@ static bool open_head(struct ledger *l, uint64_t epoch)
 		    l->options.group ? 02770 : 0700, &err) ||
 		home_path(l, "head", epoch, &path, &err))
 		return false;
-	l->head_fd = open(buf_text(&path), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	l->head_fd = open(
+		buf_text(&path), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	l->head_epoch = epoch;
 	struct stat st;
 	if (l->head_fd >= 0 && l->options.group && fstat(l->head_fd, &st) == 0 && st.st_size == 0)

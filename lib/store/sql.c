@@ -36,6 +36,7 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_CHAIN_EVENT] =
 		"SELECT " EVENT_COLUMNS " FROM event WHERE chain = ?1 AND sequence = ?2",
 	[SQL_CHAIN_HASH] = "SELECT hash FROM event WHERE chain = ?1 AND sequence = ?2",
+	[SQL_CHAIN_PLACE] = "SELECT chain, sequence FROM event WHERE position = ?1",
 	[SQL_LAST_ROW] =
 		"SELECT (SELECT max(position) FROM event), "
 		"(SELECT count(*) FROM event WHERE position < 1), (SELECT count(*) FROM mark)",

@@ -380,7 +380,7 @@ set_clock() {
 }
 
 @test "keys may change while somebody follows" {
-	ledgerbox tail -f -n 0 --format payload > followed 2> err 3>&- &
+	ledgerbox tail -f -n all --format payload > followed 2> err 3>&- &
 	local follower=$!
 	ledgerbox append -d d1 -t t -q '"old key"'
 	until_true grep -q 'old key' followed

@@ -56,6 +56,7 @@ static const struct row {
 	ROW(SQL_CHAIN_HEAD, "SEARCH event USING INDEX event_chain (chain=?)"),
 	ROW(SQL_CHAIN_EVENT, "SEARCH event USING INDEX event_chain (chain=? AND sequence=?)"),
 	ROW(SQL_CHAIN_HASH, "SEARCH event USING INDEX event_chain (chain=? AND sequence=?)"),
+	ROW(SQL_CHAIN_PLACE, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
 	ROW(SQL_LAST_ROW, "SEARCH event"),
 	ROW(SQL_STREAM_VERSION,
 		"SEARCH event USING COVERING INDEX event_stream (stream=? AND domain=?)"),
