@@ -240,7 +240,8 @@ typedef enum ledger_status ledger_chain_fn(
 enum ledger_status ledger_chains(
 	struct ledger *l, ledger_chain_fn *fn, void *context, struct ledger_error *err);
 
-/* Distinct words for completion, in order, those beginning with `prefix`, at most `limit`. */
+/* Distinct words for completion, in order, those beginning with `prefix`, at most `limit`. Tags are those
+ * of the last million events or so. */
 enum ledger_words {
 	LEDGER_WORDS_DOMAIN,
 	LEDGER_WORDS_ORIGIN,

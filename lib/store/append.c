@@ -1,110 +1,13 @@
 /*
- * The append path. A batch is one transaction: the seal is read, each event gets its place at the
- * end of its chain, hash and MAC, and the seal is written again; then the head file.
+ * The append path, inside a batch: an event gets its place at the end of its chain, hash and MAC.
  *
  * Order of the checks (design section 5): known id, expected version, query, insert.
  */
 #include "handle.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "../base/banned.h"
-
-#define YEAR_2020	    (UINT64_C(1577836800) * TIME_SECOND)
-#define YEAR_2200	    (UINT64_C(7258118400) * TIME_SECOND)
-#define CLOCK_AHEAD_WARNING (60 * TIME_SECOND)
-
-/* --- Begin ----------------------------------------------------------------------------------- */
-
-static enum ledger_status check_may_write(struct ledger *l, struct ledger_error *err)
-{
-	struct seal *seal = &l->batch.seal;
-	struct head_file head;
-	struct ledger_error ignored;
-	TRY(seal_check_mac(l, seal, err));
-	bool has_head = home_read_head(l, seal->epoch, &head, &ignored) == LEDGER_OK;
-	return home_check(l, seal, has_head ? &head : NULL, err);
-}
-
-static enum ledger_status check_clock(struct ledger *l, struct ledger_error *err)
-{
-	uint64_t now = time_now();
-	char text[TIME_TEXT_MAX];
-	time_format(now, text);
-	if (now < YEAR_2020 || now >= YEAR_2200) {
-		fail(err, LEDGER_REFUSED, "the clock of this machine says %s", text);
-		return hint(err, "set the clock; events are recorded between 2020 and 2200");
-	}
-	if (l->batch.seal.clock > now + CLOCK_AHEAD_WARNING)
-		snprintf(l->warning, sizeof(l->warning),
-			"the ledger's clock is %" PRIu64 " s ahead of this machine's (%s)",
-			(l->batch.seal.clock - now) / TIME_SECOND, text);
-	return LEDGER_OK;
-}
-
-static enum ledger_status begin_anywhere(struct ledger *l, struct ledger_error *err)
-{
-	struct batch *b = &l->batch;
-	TRY(seal_read(l, &b->seal, err));
-	TRY(check_clock(l, err));
-	b->key = 0;
-	b->n_tails = 0;
-	b->first_position = b->seal.position;
-	b->open = true;
-	return LEDGER_OK;
-}
-
-static enum ledger_status begin_at_home(struct ledger *l, struct ledger_error *err)
-{
-	TRY(begin_anywhere(l, err));
-	TRY(check_may_write(l, err));
-	l->epoch = l->batch.seal.epoch;
-	return LEDGER_OK;
-}
-
-/* Keys, a transaction; `begin` does the rest inside it. */
-static enum ledger_status open_batch(struct ledger *l,
-	enum ledger_status (*begin)(struct ledger *, struct ledger_error *),
-	struct ledger_error *err)
-{
-	l->warning[0] = '\0';
-	if (l->options.mode != LEDGER_MODE_WRITE)
-		return fail(
-			err, LEDGER_REFUSED, "%s is open for reading only", store_path(l->store));
-	TRY(handle_load_keys(l, err));
-	if (!l->can_sign) {
-		fail(err, LEDGER_USAGE, "there is no signing key");
-		return hint(err, "name it with --key-file or keys: {sign: …} in the config");
-	}
-	TRY(store_begin_write(l->store, err));
-	enum ledger_status status = begin(l, err);
-	if (status)
-		ledger_rollback(l);
-	return status;
-}
-
-enum ledger_status ledger_begin(struct ledger *l, struct ledger_error *err)
-{
-	return open_batch(l, begin_at_home, err);
-}
-
-enum ledger_status batch_begin_anywhere(struct ledger *l, struct ledger_error *err)
-{
-	return open_batch(l, begin_anywhere, err);
-}
-
-void ledger_rollback(struct ledger *l)
-{
-	struct batch *b = &l->batch;
-	if (l->store)
-		store_rollback(l->store);
-	if (b->open)
-		names_forget(l); /* rows made in the batch are gone */
-	b->open = false;
-	b->n_tails = 0;
-	arena_reset(&b->arena);
-}
 
 /* --- The event ------------------------------------------------------------------------------- */
 
@@ -330,8 +233,9 @@ static enum ledger_status stream_version(struct ledger *l, struct slice stream, 
 	bind_text(st, 1, stream);
 	bind_u64(st, 2, domain);
 	TRY(stmt_row(l->store, st, &row, err));
-	if (row)
-		column_u64(st, 0, version);
+	if (row && !column_u64(st, 0, version))
+		return fail(err, LEDGER_DAMAGED, "table stream of %s has a malformed version",
+			store_path(l->store));
 	return LEDGER_OK;
 }
 
@@ -371,29 +275,45 @@ static enum ledger_status insert_event(struct ledger *l, const struct event *e,
 	return LEDGER_OK;
 }
 
-static enum ledger_status insert_tag(
-	struct ledger *l, struct slice tag, uint64_t position, struct ledger_error *err)
+static enum ledger_status insert_term(
+	struct ledger *l, struct slice term, uint64_t position, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	TRY(store_get(l->store, SQL_TAG_INSERT, &st, err));
-	bind_text(st, 1, tag);
+	TRY(store_get(l->store, SQL_TERM_INSERT, &st, err));
+	bind_text(st, 1, term);
 	bind_u64(st, 2, position);
 	return stmt_run(l->store, st, err);
 }
 
-static enum ledger_status insert_tags(
+static enum ledger_status insert_terms(
 	struct ledger *l, const struct event *e, struct ledger_error *err)
 {
 	struct slice rest = e->tags, tag;
+	if (e->stream.ptr)
+		TRY(insert_term(l, e->stream, e->position, err));
 	while (event_next_tag(&rest, &tag))
-		TRY(insert_tag(l, tag, e->position, err));
+		TRY(insert_term(l, tag, e->position, err));
 	CLEANUP_BUF struct buf value = { 0 }, word = { 0 };
 	if (!e->metadata.ptr || !event_correlation(e, &value))
 		return LEDGER_OK;
 	buf_add_text(&word, "@correlation:");
 	buf_add_slice(&word, buf_slice(&value));
 	TRY(buf_check(&word, err));
-	return insert_tag(l, buf_slice(&word), e->position, err);
+	return insert_term(l, buf_slice(&word), e->position, err);
+}
+
+/* `before`: the highest version so far, 0 for a stream that is new. */
+static enum ledger_status set_version(struct ledger *l, const struct event *e, uint64_t domain,
+	uint64_t before, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	if (!e->stream.ptr || e->version <= before)
+		return LEDGER_OK;
+	TRY(store_get(l->store, before ? SQL_STREAM_UPDATE : SQL_STREAM_INSERT, &st, err));
+	bind_text(st, 1, e->stream);
+	bind_u64(st, 2, domain);
+	bind_u64(st, 3, e->version);
+	return stmt_run(l->store, st, err);
 }
 
 static enum ledger_status insert_mark(
@@ -420,7 +340,7 @@ static enum ledger_status record(
 	chain_hash(e, body, e->hash);
 	chain_mac(&l->keys[0], e->hash, e->mac);
 	TRY(insert_event(l, e, tail, err));
-	TRY(insert_tags(l, e, err));
+	TRY(insert_terms(l, e, err));
 	tail->sequence = e->sequence;
 	memcpy(tail->hash, e->hash, EVENT_HASH_SIZE);
 	chain_link(seal->link, e->hash);
@@ -461,6 +381,7 @@ static enum ledger_status add_event(struct ledger *l, const struct ledger_new *n
 	if (!new->has_id)
 		TRY(make_id(l, &e, err));
 	TRY(record(l, &e, tail, err));
+	TRY(set_version(l, &e, tail->domain, version, err));
 	answer_with(answer, &e, false);
 	return condition ? condition_move_cursor(l, condition, err) : LEDGER_OK;
 }
@@ -478,27 +399,6 @@ enum ledger_status ledger_add(struct ledger *l, const struct ledger_new *event,
 	else
 		*answer = got;
 	return status;
-}
-
-enum ledger_status ledger_commit(struct ledger *l, struct ledger_error *err)
-{
-	struct batch *b = &l->batch;
-	if (!b->open)
-		return fail(err, LEDGER_USAGE, "no batch is open");
-	bool wrote = b->seal.position != b->first_position;
-	enum ledger_status status = wrote ? seal_write(l, &b->seal, err) : LEDGER_OK;
-	if (!status)
-		status = store_commit(l->store, err);
-	if (status) {
-		ledger_rollback(l);
-		return status;
-	}
-	if (wrote)
-		home_write_head(l, &b->seal, b->last_hash);
-	b->open = false;
-	b->n_tails = 0;
-	arena_reset(&b->arena);
-	return LEDGER_OK;
 }
 
 enum ledger_status ledger_append(struct ledger *l, const struct ledger_new *events, size_t n,

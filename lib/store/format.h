@@ -10,4 +10,7 @@
 /* A row in table mark at every so many positions. */
 #define FORMAT_MARK_EVERY 1024
 
+/* Positions to a block of table term. */
+#define FORMAT_BLOCK 16384
+
 #endif

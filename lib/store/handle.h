@@ -173,7 +173,7 @@ enum ledger_status row_read(
 bool filter_matches(
 	const struct ledger_filter *filter, const struct event *event, struct buf *scratch);
 
-/* append.c: a batch that does not ask whether the file is at home, for recover. */
+/* batch.c: a batch that does not ask whether the file is at home, for recover. */
 enum ledger_status batch_begin_anywhere(struct ledger *l, struct ledger_error *err);
 
 /* condition.c */

@@ -4,8 +4,8 @@
 
 #include "../base/banned.h"
 
-/* A type prefix with more events than this is scanned for, not sorted. */
-#define STREAM_TYPE_SORT_MAX 20000
+/* A prefix that so many of a block's events have is scanned for: faster than fetching them one by one. */
+#define RANGE_MAX (FORMAT_BLOCK / 4)
 
 void postings_done(struct postings *r)
 {
@@ -32,17 +32,18 @@ bool is_type_prefix(struct slice stream)
 
 /* --- Building the lists ----------------------------------------------------------------------- */
 
-static enum sql direction(const struct postings *r, enum sql up, enum sql down)
+static enum ledger_status add_posting(
+	struct postings *r, enum posting_kind kind, struct posting **out, struct ledger_error *err)
 {
-	return r->filter->reverse ? down : up;
-}
-
-static enum ledger_status add_posting(struct postings *r, enum sql which, bool may_seek,
-	struct posting **out, struct ledger_error *err)
-{
+	static const enum sql statements[][2] = {
+		[POSTING_TERM] = { SQL_TERM_UP, SQL_TERM_DOWN },
+		[POSTING_RANGE] = { SQL_TERM_RANGE_UP, SQL_TERM_RANGE_DOWN },
+		[POSTING_TYPE] = { SQL_TYPE_UP, SQL_TYPE_DOWN },
+		[POSTING_CHAIN] = { SQL_CHAIN_UP, SQL_CHAIN_DOWN },
+	};
 	struct posting *p = &r->lists[r->n_lists];
-	*p = (struct posting){ .may_seek = may_seek };
-	TRY(store_prepare(r->ledger->store, which, &p->st, err));
+	*p = (struct posting){ .kind = kind };
+	TRY(store_prepare(r->ledger->store, statements[kind][r->filter->reverse], &p->st, err));
 	r->n_lists++;
 	r->unions[r->n_unions].n++;
 	*out = p;
@@ -57,14 +58,14 @@ static bool begin_union(struct postings *r, size_t n)
 	return true;
 }
 
-static enum ledger_status add_word_union(struct postings *r, enum sql which,
+static enum ledger_status add_word_union(struct postings *r, enum posting_kind kind,
 	const struct slice *words, size_t n, struct ledger_error *err)
 {
 	if (!begin_union(r, n))
 		return LEDGER_OK;
 	for (size_t i = 0; i < n; i++) {
 		struct posting *p;
-		TRY(add_posting(r, which, true, &p, err));
+		TRY(add_posting(r, kind, &p, err));
 		p->word[0] = words[i];
 	}
 	r->n_unions++;
@@ -74,8 +75,7 @@ static enum ledger_status add_word_union(struct postings *r, enum sql which,
 static enum ledger_status add_tags(struct postings *r, struct ledger_error *err)
 {
 	for (size_t i = 0; i < r->filter->n_tags && i < EVENT_TAGS_MAX; i++)
-		TRY(add_word_union(
-			r, direction(r, SQL_TAG_UP, SQL_TAG_DOWN), &r->filter->tags[i], 1, err));
+		TRY(add_word_union(r, POSTING_TERM, &r->filter->tags[i], 1, err));
 	return LEDGER_OK;
 }
 
@@ -98,7 +98,7 @@ static enum ledger_status add_correlations(struct postings *r, struct ledger_err
 		return LEDGER_OK;
 	for (size_t i = 0; i < r->filter->n_correlations; i++) {
 		struct posting *p;
-		TRY(add_posting(r, direction(r, SQL_TAG_UP, SQL_TAG_DOWN), true, &p, err));
+		TRY(add_posting(r, POSTING_TERM, &p, err));
 		TRY(own_word(p, SLICE("@correlation:"), r->filter->correlations[i], 0, err));
 	}
 	r->n_unions++;
@@ -115,20 +115,23 @@ static enum ledger_status bound_prefix(
 	return LEDGER_OK;
 }
 
+/* Judged by the newest block that is full, or nearly so. */
 static enum ledger_status prefix_is_small(
 	struct postings *r, struct slice prefix, bool *small, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
 	struct posting bound = { 0 };
-	uint64_t n = 0;
+	uint64_t n = 0, block = r->to / FORMAT_BLOCK;
 	bool row;
-	TRY(store_get(r->ledger->store, SQL_STREAM_TYPE_COUNT, &st, err));
+	if (block && r->to % FORMAT_BLOCK < FORMAT_BLOCK / 2)
+		block--;
+	TRY(store_get(r->ledger->store, SQL_TERM_RANGE_COUNT, &st, err));
 	TRY(bound_prefix(&bound, prefix, err));
-	bind_text(st, 1, bound.word[0]);
-	bind_text(st, 2, bound.word[1]);
-	bind_u64(st, 3, STREAM_TYPE_SORT_MAX + 1);
+	bind_u64(st, 1, block);
+	bind_text(st, 2, bound.word[0]);
+	bind_text(st, 3, bound.word[1]);
 	enum ledger_status status = stmt_row(r->ledger->store, st, &row, err);
-	*small = status == LEDGER_OK && row && column_u64(st, 0, &n) && n <= STREAM_TYPE_SORT_MAX;
+	*small = status == LEDGER_OK && row && column_u64(st, 0, &n) && n <= RANGE_MAX;
 	stmt_reset(&st);
 	free(bound.owned);
 	return status;
@@ -149,10 +152,7 @@ static enum ledger_status add_streams(struct postings *r, struct ledger_error *e
 	for (size_t i = 0; i < f->n_streams; i++) {
 		struct posting *p;
 		bool prefix = is_type_prefix(f->streams[i]);
-		TRY(add_posting(r,
-			prefix ? direction(r, SQL_STREAM_TYPE_UP, SQL_STREAM_TYPE_DOWN)
-			       : direction(r, SQL_STREAM_UP, SQL_STREAM_DOWN),
-			false, &p, err));
+		TRY(add_posting(r, prefix ? POSTING_RANGE : POSTING_TERM, &p, err));
 		p->word[0] = f->streams[i];
 		if (prefix)
 			TRY(bound_prefix(p, f->streams[i], err));
@@ -203,29 +203,94 @@ static enum ledger_status add_chains(struct postings *r, struct ledger_error *er
 		return LEDGER_OK;
 	for (size_t i = 0; i < n; i++) {
 		struct posting *p;
-		TRY(add_posting(r, direction(r, SQL_CHAIN_UP, SQL_CHAIN_DOWN), false, &p, err));
+		TRY(add_posting(r, POSTING_CHAIN, &p, err));
 		p->number = wanted[i];
 	}
 	r->n_unions++;
 	return LEDGER_OK;
 }
 
+/* --- One list --------------------------------------------------------------------------------- */
+
+static bool is_before(const struct postings *r, uint64_t a, uint64_t b)
+{
+	return r->filter->reverse ? a > b : a < b;
+}
+
+static bool is_by_block(const struct posting *p)
+{
+	return p->kind == POSTING_TERM || p->kind == POSTING_RANGE;
+}
+
+static void bind_block(struct posting *p)
+{
+	stmt_reset(&p->st);
+	bind_u64(p->st, 1, p->block);
+	bind_text(p->st, 2, p->word[0]);
+	bind_u64(p->st, 3, p->from);
+	bind_u64(p->st, 4, p->to);
+	if (p->kind == POSTING_RANGE)
+		bind_text(p->st, 5, p->word[1]);
+}
+
+static void bind_whole(struct posting *p)
+{
+	stmt_reset(&p->st);
+	bind_u64(p->st, 1, p->from);
+	bind_u64(p->st, 2, p->to);
+	if (p->kind == POSTING_CHAIN)
+		bind_u64(p->st, 3, p->number);
+	else
+		bind_text(p->st, 3, p->word[0]);
+}
+
+/* To the next block that has rows; false: there is none in the range. */
+static enum ledger_status next_block(
+	struct postings *r, struct posting *p, bool *there, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	bool row, down = r->filter->reverse;
+	uint64_t block = 0;
+	*there = false;
+	if (!is_by_block(p) || p->block == (down ? p->from : p->to) / FORMAT_BLOCK)
+		return LEDGER_OK;
+	TRY(store_get(r->ledger->store, down ? SQL_TERM_BLOCK_DOWN : SQL_TERM_BLOCK_UP, &st, err));
+	bind_u64(st, 1, p->block);
+	TRY(stmt_row(r->ledger->store, st, &row, err));
+	if (!row || !column_u64(st, 0, &block))
+		return LEDGER_OK;
+	if (!is_before(r, p->block, block)) /* pages of a damaged file may lead round for ever */
+		return fail(err, LEDGER_DAMAGED, "table term of %s is out of order",
+			store_path(r->ledger->store));
+	p->block = block;
+	bind_block(p);
+	*there = true;
+	return LEDGER_OK;
+}
+
+static enum ledger_status step_posting(
+	struct postings *r, struct posting *p, struct ledger_error *err)
+{
+	for (bool row = false, more = true; !row && more;) {
+		TRY(stmt_row(r->ledger->store, p->st, &row, err));
+		p->ended = !row || !column_u64(p->st, 0, &p->position);
+		if (!row)
+			TRY(next_block(r, p, &more, err));
+	}
+	return LEDGER_OK;
+}
+
 static enum ledger_status start_posting(
 	struct postings *r, struct posting *p, uint64_t from, uint64_t to, struct ledger_error *err)
 {
-	bool row;
-	stmt_reset(&p->st);
-	bind_u64(p->st, 1, from);
-	bind_u64(p->st, 2, to);
-	if (p->word[0].ptr)
-		bind_text(p->st, 3, p->word[0]);
+	p->from = from;
+	p->to = to;
+	p->block = (r->filter->reverse ? to : from) / FORMAT_BLOCK;
+	if (is_by_block(p))
+		bind_block(p);
 	else
-		bind_u64(p->st, 3, p->number);
-	if (p->word[1].ptr)
-		bind_text(p->st, 4, p->word[1]);
-	TRY(stmt_row(r->ledger->store, p->st, &row, err));
-	p->ended = !row || !column_u64(p->st, 0, &p->position);
-	return LEDGER_OK;
+		bind_whole(p);
+	return step_posting(r, p, err);
 }
 
 enum ledger_status postings_init(struct postings *r, struct ledger *l,
@@ -238,8 +303,7 @@ enum ledger_status postings_init(struct postings *r, struct ledger *l,
 	TRY(add_chains(r, err));
 	/* Types are many to an event list: worth a list of their own only where nothing finer is there. */
 	if (r->n_unions == 0)
-		TRY(add_word_union(r, direction(r, SQL_TYPE_UP, SQL_TYPE_DOWN), filter->types,
-			filter->n_types, err));
+		TRY(add_word_union(r, POSTING_TYPE, filter->types, filter->n_types, err));
 	for (size_t i = 0; i < r->n_lists && r->from <= r->to; i++)
 		TRY(start_posting(r, &r->lists[i], r->from, r->to, err));
 	return LEDGER_OK;
@@ -247,9 +311,12 @@ enum ledger_status postings_init(struct postings *r, struct ledger *l,
 
 /* --- Leaping ---------------------------------------------------------------------------------- */
 
-static bool is_before(const struct postings *r, uint64_t a, uint64_t b)
+/* Is it better to look for `at` anew than to read on? A range is sorted anew in its block. */
+static bool should_seek(const struct posting *p, uint64_t at, int steps)
 {
-	return r->filter->reverse ? a > b : a < b;
+	if (p->kind == POSTING_RANGE)
+		return at / FORMAT_BLOCK != p->block;
+	return p->kind != POSTING_CHAIN && steps == 1;
 }
 
 /* Moves a list to the first position that is not before `at`. */
@@ -257,12 +324,10 @@ static enum ledger_status advance_posting(
 	struct postings *r, struct posting *p, uint64_t at, struct ledger_error *err)
 {
 	for (int steps = 0; !p->ended && is_before(r, p->position, at); steps++) {
-		bool row;
-		if (p->may_seek && steps == 1)
+		if (should_seek(p, at, steps))
 			return r->filter->reverse ? start_posting(r, p, r->from, at, err)
 						  : start_posting(r, p, at, r->to, err);
-		TRY(stmt_row(r->ledger->store, p->st, &row, err));
-		p->ended = !row || !column_u64(p->st, 0, &p->position);
+		TRY(step_posting(r, p, err));
 	}
 	return LEDGER_OK;
 }

@@ -11,12 +11,22 @@
 
 #define POSTINGS_MAX 64
 
+/* How a list is kept. */
+enum posting_kind {
+	POSTING_TERM,  /* table term, one term: block by block */
+	POSTING_RANGE, /* table term, all that begin so: block by block, each sorted */
+	POSTING_TYPE,  /* an index of its own */
+	POSTING_CHAIN  /* the same, but a position is found only by reading up to it */
+};
+
 /* One ascending (or descending) list of positions. */
 struct posting {
 	struct stmt *st;
-	bool may_seek; /* the statement finds a position by itself, without reading up to it */
+	enum posting_kind kind;
 	bool ended;
 	uint64_t position; /* where it stands */
+	uint64_t block;
+	uint64_t from, to; /* what is left of the range */
 	struct slice word[2];
 	uint64_t number; /* chain row, where word[0] is absent */
 	char *owned;	 /* memory behind the words, ours to free */

@@ -1,5 +1,5 @@
 -- The ledger file, version 1 (user_version). Facts are insert-only: triggers refuse UPDATE, DELETE
--- and REPLACE. What changes lives in `seal` and `cursor`. Short integers stand for the words that
+-- and REPLACE. What changes lives in `seal`, `stream` and `cursor`. Short integers stand for the words that
 -- repeat in every event; the view `events` puts them together again for people.
 
 CREATE TABLE domain (
@@ -45,14 +45,24 @@ CREATE TABLE event (
 
 CREATE INDEX event_id ON event (id);
 CREATE UNIQUE INDEX event_chain ON event (chain, sequence);
-CREATE INDEX event_stream ON event (stream, domain, version) WHERE stream IS NOT NULL;
 CREATE INDEX event_type ON event (type);
 
--- Which events carry a tag. The correlation id of an event stands here as "@correlation:ID".
-CREATE TABLE tag (
-	tag TEXT NOT NULL,
+-- Which events a word leads to: their stream "type/key", each tag "name:value", and the correlation id
+-- as "@correlation:ID". Kept by block of 16384 positions (block = position / 16384): what is appended
+-- touches the pages of the newest block only, however many words and events there are.
+CREATE TABLE term (
+	block INTEGER NOT NULL,
+	term TEXT NOT NULL,
 	position INTEGER NOT NULL,
-	PRIMARY KEY (tag, position)
+	PRIMARY KEY (block, term, position)
+) WITHOUT ROWID, STRICT;
+
+-- The highest version of each stream.
+CREATE TABLE stream (
+	stream TEXT NOT NULL,
+	domain INTEGER NOT NULL,
+	version INTEGER NOT NULL,
+	PRIMARY KEY (stream, domain)
 ) WITHOUT ROWID, STRICT;
 
 -- Every 1024 positions: link(position), so that a range can be verified by itself, and the span of
@@ -94,10 +104,19 @@ WHEN new.position <= (SELECT position FROM seal)
 	OR EXISTS (SELECT 1 FROM event WHERE chain = new.chain AND sequence = new.sequence)
 BEGIN SELECT RAISE(ABORT, 'events are only added at the end'); END;
 
-CREATE TRIGGER tag_no_update BEFORE UPDATE ON tag
-BEGIN SELECT RAISE(ABORT, 'tags are never changed'); END;
-CREATE TRIGGER tag_no_delete BEFORE DELETE ON tag
-BEGIN SELECT RAISE(ABORT, 'tags are never deleted'); END;
+CREATE TRIGGER term_no_update BEFORE UPDATE ON term
+BEGIN SELECT RAISE(ABORT, 'terms are never changed'); END;
+CREATE TRIGGER term_no_delete BEFORE DELETE ON term
+BEGIN SELECT RAISE(ABORT, 'terms are never deleted'); END;
+
+CREATE TRIGGER stream_no_update BEFORE UPDATE ON stream
+WHEN new.stream <> old.stream OR new.domain <> old.domain OR new.version <= old.version
+BEGIN SELECT RAISE(ABORT, 'versions only grow'); END;
+CREATE TRIGGER stream_no_delete BEFORE DELETE ON stream
+BEGIN SELECT RAISE(ABORT, 'streams are never deleted'); END;
+CREATE TRIGGER stream_no_replace BEFORE INSERT ON stream
+WHEN EXISTS (SELECT 1 FROM stream WHERE stream = new.stream AND domain = new.domain)
+BEGIN SELECT RAISE(ABORT, 'versions only grow'); END;
 
 CREATE TRIGGER mark_no_update BEFORE UPDATE ON mark
 BEGIN SELECT RAISE(ABORT, 'marks are never changed'); END;

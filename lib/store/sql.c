@@ -1,5 +1,7 @@
 #include "sql.h"
 
+#include "format.h"
+
 #include "../base/banned.h"
 
 /* The columns of an event in the order in which row.c reads them. */
@@ -7,6 +9,10 @@
 	"position, chain, sequence, domain, id, stream, version, type, schema, clock, time, "      \
 	"tags, "                                                                                   \
 	"signing_key, salt, prev, hash, mac, metadata, payload"
+
+#define TEXT_OF(number)	   #number
+#define NUMBER(constant)   TEXT_OF(constant)
+#define BLOCK_OF(position) position " / " NUMBER(FORMAT_BLOCK)
 
 static const char *const texts[SQL_COUNT_] = {
 	[SQL_SEAL] = "SELECT node, epoch, position, clock, link, inode, birth, signing_key, mac "
@@ -40,11 +46,14 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_LAST_ROW] =
 		"SELECT (SELECT max(position) FROM event), "
 		"(SELECT count(*) FROM event WHERE position < 1), (SELECT count(*) FROM mark)",
-	[SQL_STREAM_VERSION] = "SELECT max(version) FROM event WHERE stream = ?1 AND domain = ?2",
+	[SQL_STREAM_VERSION] = "SELECT version FROM stream WHERE stream = ?1 AND domain = ?2",
+	[SQL_STREAM_INSERT] = "INSERT INTO stream (stream, domain, version) VALUES (?1, ?2, ?3)",
+	[SQL_STREAM_UPDATE] = "UPDATE stream SET version = ?3 WHERE stream = ?1 AND domain = ?2",
 	[SQL_EVENT_INSERT] = "INSERT INTO event (" EVENT_COLUMNS ") "
 			     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
 			     "?15, ?16, ?17, ?18, ?19)",
-	[SQL_TAG_INSERT] = "INSERT INTO tag (tag, position) VALUES (?1, ?2)",
+	[SQL_TERM_INSERT] =
+		"INSERT INTO term (block, term, position) VALUES (" BLOCK_OF("?2") ", ?1, ?2)",
 	[SQL_MARK_INSERT] = "INSERT INTO mark (position, link, min_time, max_time) "
 			    "SELECT ?1, ?2, min(time), max(time) FROM event WHERE position > ?1 - "
 			    "1024 AND position <= ?1",
@@ -64,25 +73,24 @@ static const char *const texts[SQL_COUNT_] = {
 			  " FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position",
 	[SQL_EVENTS_DOWN] = "SELECT " EVENT_COLUMNS
 			    " FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position DESC",
-	[SQL_TAG_UP] = "SELECT position FROM tag WHERE tag = ?3 AND position BETWEEN ?1 AND ?2 "
-		       "ORDER BY position",
-	[SQL_TAG_DOWN] = "SELECT position FROM tag WHERE tag = ?3 AND position BETWEEN ?1 AND ?2 "
-			 "ORDER BY position DESC",
+	[SQL_TERM_UP] = "SELECT position FROM term WHERE block = ?1 AND term = ?2 "
+			"AND position BETWEEN ?3 AND ?4 ORDER BY position",
+	[SQL_TERM_DOWN] = "SELECT position FROM term WHERE block = ?1 AND term = ?2 "
+			  "AND position BETWEEN ?3 AND ?4 ORDER BY position DESC",
+	[SQL_TERM_RANGE_UP] = "SELECT position FROM term WHERE block = ?1 AND term >= ?2 "
+			      "AND term < ?5 AND position BETWEEN ?3 AND ?4 ORDER BY position",
+	[SQL_TERM_RANGE_DOWN] =
+		"SELECT position FROM term WHERE block = ?1 AND term >= ?2 AND term < ?5 "
+		"AND position BETWEEN ?3 AND ?4 ORDER BY position DESC",
+	[SQL_TERM_RANGE_COUNT] =
+		"SELECT count(*) FROM term WHERE block = ?1 AND term >= ?2 AND term < ?3",
+	[SQL_TERM_BLOCK_UP] = "SELECT block FROM term WHERE block > ?1 ORDER BY block LIMIT 1",
+	[SQL_TERM_BLOCK_DOWN] =
+		"SELECT block FROM term WHERE block < ?1 ORDER BY block DESC LIMIT 1",
 	[SQL_TYPE_UP] = "SELECT position FROM event WHERE type = ?3 AND position BETWEEN ?1 AND ?2 "
 			"ORDER BY position",
 	[SQL_TYPE_DOWN] = "SELECT position FROM event WHERE type = ?3 AND position BETWEEN ?1 AND "
 			  "?2 ORDER BY position DESC",
-	[SQL_STREAM_UP] = "SELECT position FROM event WHERE stream = ?3 AND position BETWEEN ?1 "
-			  "AND ?2 ORDER BY +position",
-	[SQL_STREAM_DOWN] =
-		"SELECT position FROM event WHERE stream = ?3 AND position BETWEEN ?1 AND ?2 "
-		"ORDER BY +position DESC",
-	[SQL_STREAM_TYPE_UP] = "SELECT position FROM event WHERE stream >= ?3 AND stream < ?4 "
-			       "AND +position BETWEEN ?1 AND ?2 ORDER BY +position",
-	[SQL_STREAM_TYPE_DOWN] = "SELECT position FROM event WHERE stream >= ?3 AND stream < ?4 "
-				 "AND +position BETWEEN ?1 AND ?2 ORDER BY +position DESC",
-	[SQL_STREAM_TYPE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM event WHERE stream >= ?1 "
-				  "AND stream < ?2 LIMIT ?3)",
 	[SQL_CHAIN_UP] = "SELECT position FROM event WHERE chain = ?3 AND +position BETWEEN ?1 AND "
 			 "?2 ORDER BY sequence",
 	[SQL_CHAIN_DOWN] =
@@ -100,8 +108,11 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_WORDS_ORIGIN] = "SELECT DISTINCT origin FROM chain ORDER BY origin",
 	/* The next distinct word behind (or at) a given one: one seek each, whatever the size. */
 	[SQL_NEXT_TYPE] = "SELECT type FROM event WHERE type > ?1 ORDER BY type LIMIT 1",
-	[SQL_NEXT_STREAM] = "SELECT stream FROM event WHERE stream > ?1 ORDER BY stream LIMIT 1",
-	[SQL_NEXT_TAG] = "SELECT tag FROM tag WHERE tag > ?1 ORDER BY tag LIMIT 1",
+	[SQL_NEXT_STREAM] = "SELECT stream FROM stream WHERE stream > ?1 ORDER BY stream LIMIT 1",
+	[SQL_NEXT_TERM] =
+		"WITH RECURSIVE number(n) AS (SELECT ?2 UNION ALL SELECT n + 1 FROM number "
+		"WHERE n < ?3) SELECT min((SELECT term FROM term WHERE block = n AND term > ?1 "
+		"ORDER BY term LIMIT 1)) FROM number",
 
 	[SQL_VERIFY_ROWS] =
 		"SELECT each(" EVENT_COLUMNS ", body) FROM event WHERE position BETWEEN ?1 AND ?2",
@@ -109,17 +120,14 @@ static const char *const texts[SQL_COUNT_] = {
 			     "(SELECT * FROM event INDEXED BY event_chain WHERE chain = ?1 AND "
 			     "+position BETWEEN ?2 AND ?3 "
 			     "ORDER BY sequence)",
-	/* The next one by version: does it stand earlier in the chain, or have the same? */
-	[SQL_VERIFY_VERSION] =
-		"SELECT sequence < ?5 OR version = ?3 FROM event WHERE stream = ?1 AND domain = ?2 "
-		"AND version >= ?3 AND chain = ?4 AND sequence <> ?5 ORDER BY version LIMIT 1",
-	[SQL_VERIFY_VERSIONS] =
-		"SELECT each(stream, domain, version, position) FROM event INDEXED BY event_stream "
-		"WHERE stream IS NOT NULL",
+	[SQL_VERIFY_STREAMS] = "SELECT each(stream, domain, version) FROM stream",
+	[SQL_VERIFY_STREAM_COUNT] = "SELECT count(*) FROM stream",
+	[SQL_VERIFY_VERSIONS] = "SELECT each(stream, domain, version) FROM event "
+				"WHERE position BETWEEN ?1 AND ?2 AND stream IS NOT NULL",
 	[SQL_VERIFY_STREAM] =
-		"SELECT chain, version, position FROM event WHERE stream = ?1 AND domain = ?2 "
-		"ORDER BY chain, sequence",
-	[SQL_VERIFY_TAGS] = "SELECT each(tag, position) FROM tag",
+		"SELECT chain, version FROM event WHERE position = ?1 AND stream = ?2 "
+		"AND domain = ?3",
+	[SQL_VERIFY_TERMS] = "SELECT each(block, term, position) FROM term",
 	/* What ANALYZE leaves behind does no harm. */
 	[SQL_SCHEMA] = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND NOT "
 		       "(type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')) "

@@ -8,9 +8,11 @@
 #include "../base/banned.h"
 
 #define WORKERS_MAX	 8
-#define PIECES_MAX	 64
 #define PROBLEMS_DEFAULT 100
-#define PIECE_MIN	 (16 * FORMAT_MARK_EVERY)
+#define PIECES_WANTED	 64
+/* Events to a piece: enough to be worth it, few enough for the versions of as many streams to be small. */
+#define PIECE_MIN (16 * FORMAT_MARK_EVERY)
+#define PIECE_MAX (64 * FORMAT_MARK_EVERY)
 
 /* --- Range ----------------------------------------------------------------------------------- */
 
@@ -48,14 +50,34 @@ static enum ledger_status choose_range(struct verification *v, struct ledger_err
 	return LEDGER_OK;
 }
 
+static uint64_t piece_size(uint64_t total)
+{
+	uint64_t size = total / PIECES_WANTED / FORMAT_MARK_EVERY * FORMAT_MARK_EVERY;
+	return size < PIECE_MIN ? PIECE_MIN : size > PIECE_MAX ? PIECE_MAX : size;
+}
+
+/* The last position that has a row: the seal of a hostile file may speak of many more. */
+static enum ledger_status last_row(struct verification *v, uint64_t *last, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	bool row;
+	*last = 0;
+	TRY(store_get(v->ledger->store, SQL_LAST_ROW, &st, err));
+	TRY(stmt_row(v->ledger->store, st, &row, err));
+	if (row)
+		column_u64(st, 0, last);
+	return LEDGER_OK;
+}
+
 static enum ledger_status cut_pieces(struct verification *v, struct ledger_error *err)
 {
-	uint64_t total = v->to >= v->from ? v->to - v->from + 1 : 0;
-	uint64_t size = total / PIECES_MAX + 1;
-	size = size < PIECE_MIN
-		       ? PIECE_MIN
-		       : (size + FORMAT_MARK_EVERY - 1) / FORMAT_MARK_EVERY * FORMAT_MARK_EVERY;
-	v->pieces = calloc(PIECES_MAX + 2, sizeof(*v->pieces));
+	uint64_t last = 0;
+	if (last_row(v, &last, err)) /* the page is damaged: then it is one piece */
+		verify_report_failure(v, err);
+	last = last < v->to ? last : v->to;
+	uint64_t total = last >= v->from ? last - v->from + 1 : 0;
+	uint64_t size = piece_size(total);
+	v->pieces = calloc(total / size + 2, sizeof(*v->pieces));
 	if (!v->pieces)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	if (v->by_chain) {
@@ -65,7 +87,7 @@ static enum ledger_status cut_pieces(struct verification *v, struct ledger_error
 	for (uint64_t from = v->from; from <= v->to;) {
 		/* Seams lie behind a mark: the next piece then knows its link without reading back. */
 		uint64_t to = (from - 1) / FORMAT_MARK_EVERY * FORMAT_MARK_EVERY + size;
-		to = to > v->to ? v->to : to;
+		to = to >= last ? v->to : to;
 		v->pieces[v->n_pieces++] = (struct piece){ .from = from, .to = to };
 		from = to + 1;
 	}
@@ -77,14 +99,10 @@ static enum ledger_status cut_pieces(struct verification *v, struct ledger_error
 static void work_on_pieces(struct verification *v, struct ledger *l)
 {
 	struct ledger_error err;
-	if (v->whole && !atomic_exchange(&v->versions_taken, true) && verify_versions(v, l, &err))
-		verify_report_failure(v, &err);
-	for (;;) {
-		size_t i = atomic_fetch_add(&v->next_piece, 1);
-		if (i >= v->n_pieces || atomic_load(&v->stop))
-			return;
+	for (size_t i; seams_take_piece(v, &i);) {
 		if (verify_piece(v, l, &v->pieces[i], &err))
 			verify_report_failure(v, &err);
+		seams_join_piece(v, l, i);
 	}
 }
 
@@ -151,11 +169,11 @@ static unsigned count_workers(const struct verification *v)
 	return n > WORKERS_MAX ? WORKERS_MAX : n;
 }
 
-static void verify_rows(struct verification *v, unsigned workers)
+static void verify_rows(struct verification *v)
 {
 	struct crew crew = { .n = 0 };
-	if (workers > 1)
-		while (crew.n < workers &&
+	if (v->workers > 1)
+		while (crew.n < v->workers &&
 			pthread_create(&crew.threads[crew.n], NULL, worker, v) == 0)
 			crew.n++;
 	if (crew.n == 0)
@@ -178,97 +196,8 @@ static void verify_chains(struct verification *v)
 			verify_report_failure(v, &err);
 		show_progress(v);
 	}
-	v->pieces[0].done = true;
-}
-
-/* --- Seams ----------------------------------------------------------------------------------- */
-
-/* The chain's event before the range: its hash must be what the first one in the range links to. */
-static enum ledger_status check_before_range(struct verification *v, uint64_t chain,
-	const struct edge *edge, struct event *at, struct ledger_error *err)
-{
-	CLEANUP_STMT struct stmt *st = NULL;
-	bool row;
-	if (edge->first_sequence <= 1)
-		return LEDGER_OK;
-	TRY(store_get(v->ledger->store, SQL_CHAIN_HASH, &st, err));
-	bind_u64(st, 1, chain);
-	bind_u64(st, 2, edge->first_sequence - 1);
-	TRY(stmt_row(v->ledger->store, st, &row, err));
-	struct slice hash = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
-	if (!row)
-		verify_report_damage(v, "SEQUENCE_GAP", at, 0,
-			"sequence %" PRIu64 " has none before it", edge->first_sequence);
-	else if (hash.len != EVENT_HASH_SIZE ||
-		 memcmp(hash.ptr, edge->first_prev, EVENT_HASH_SIZE) != 0)
-		verify_report_damage(v, "LINK_BROKEN", at, 0,
-			"prev is not the hash of sequence %" PRIu64, edge->first_sequence - 1);
-	return LEDGER_OK;
-}
-
-static void check_seam(struct verification *v, const struct edge *before, const struct edge *edge,
-	struct event *at)
-{
-	if (edge->first_sequence != before->last_sequence + 1)
-		verify_report_damage(v, "SEQUENCE_GAP", at, 0,
-			"sequence %" PRIu64 " follows %" PRIu64, edge->first_sequence,
-			before->last_sequence);
-	else if (memcmp(edge->first_prev, before->last_hash, EVENT_HASH_SIZE) != 0)
-		verify_report_damage(v, "LINK_BROKEN", at, 0,
-			"prev is not the hash of sequence %" PRIu64, before->last_sequence);
-	else if (edge->first_clock <= before->last_clock)
-		verify_report_damage(
-			v, "CLOCK_BACKWARDS", at, 0, "the clock does not grow along the chain");
-}
-
-/* Follows one chain through the pieces. */
-static enum ledger_status check_chain_seams(
-	struct verification *v, uint64_t chain, bool *seen, struct ledger_error *err)
-{
-	const struct edge *before = NULL;
-	const struct chain_row *row = NULL;
-	for (size_t i = 0; i < v->n_pieces; i++) {
-		struct piece *piece = &v->pieces[i];
-		const struct edge *edge = chain < piece->n_edges ? &piece->edges[chain] : NULL;
-		if (!edge || !edge->seen)
-			continue;
-		struct event at = { .position = edge->first_position,
-			.sequence = edge->first_sequence };
-		row = names_chain(v->ledger, chain);
-		if (row) {
-			at.origin = row->origin;
-			at.epoch = row->epoch;
-			at.domain = row->domain_name;
-		}
-		if (before)
-			check_seam(v, before, edge, &at);
-		else
-			TRY(check_before_range(v, chain, edge, &at, err));
-		before = edge;
-	}
-	*seen = before != NULL;
-	return LEDGER_OK;
-}
-
-static enum ledger_status check_seams(
-	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err)
-{
-	size_t most = 0;
-	for (size_t i = 0; i < v->n_pieces; i++)
-		most = v->pieces[i].n_edges > most ? v->pieces[i].n_edges : most;
-	for (uint64_t chain = 0; chain < most; chain++) {
-		bool seen;
-		TRY(check_chain_seams(v, chain, &seen, err));
-		report->chains += seen;
-	}
-	for (size_t i = 1; i < v->n_pieces && !v->by_chain; i++) {
-		const struct piece *before = &v->pieces[i - 1], *piece = &v->pieces[i];
-		if (before->done && piece->done && before->has_link && piece->has_link &&
-			memcmp(before->link, piece->link_before, EVENT_HASH_SIZE) != 0)
-			verify_report_damage(v, "MARK_MISMATCH", NULL, before->to,
-				"the mark's link is not that of the events before it");
-	}
-	return LEDGER_OK;
+	v->pieces[0].done = v->findings.failed == LEDGER_OK;
+	seams_join_piece(v, l, 0);
 }
 
 /* --- The whole ------------------------------------------------------------------------------- */
@@ -335,6 +264,14 @@ static enum ledger_status remember(
 	return verify_state_write(v->ledger, &state, err);
 }
 
+static bool all_done(const struct verification *v)
+{
+	for (size_t i = 0; i < v->n_pieces; i++)
+		if (!v->pieces[i].done)
+			return false;
+	return true;
+}
+
 static void check_parts(struct verification *v, struct ledger_verify_report *report)
 {
 	struct ledger_error err;
@@ -342,12 +279,15 @@ static void check_parts(struct verification *v, struct ledger_verify_report *rep
 		verify_schema,
 		verify_heads,
 		v->options->deep ? verify_file : NULL,
-		v->options->deep ? verify_tags : NULL,
+		v->options->deep ? verify_terms : NULL,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (parts[i] && parts[i](v, &err))
 			verify_report_failure(v, &err);
-	if (check_seams(v, report, &err) || verify_seal(v, report, &err))
+	report->chains = v->joined.chains;
+	if (verify_seal(v, report, &err))
+		verify_report_failure(v, &err);
+	if (all_done(v) && verify_versions(v, &err))
 		verify_report_failure(v, &err);
 }
 
@@ -364,12 +304,13 @@ static enum ledger_status verify_all(
 		v->has_head = v->has_state = false;
 	TRY(names_load(v->ledger, err));
 	TRY(choose_range(v, err));
-	unsigned workers = count_workers(v);
+	TRY(versions_plan(v, err));
+	v->workers = count_workers(v);
 	TRY(cut_pieces(v, err));
 	if (v->by_chain)
 		verify_chains(v);
 	else
-		verify_rows(v, workers);
+		verify_rows(v);
 	check_parts(v, report);
 	if (store_was_touched(v->ledger->store)) {
 		fail(err, LEDGER_BUSY, "%s was written while it was read without its -wal",
@@ -385,6 +326,7 @@ static void free_verification(struct verification *v)
 	for (size_t i = 0; i < v->n_pieces; i++)
 		piece_done(&v->pieces[i]);
 	free(v->pieces);
+	seams_done(v);
 	free(v->findings.list);
 	pthread_mutex_destroy(&v->findings.lock);
 }
@@ -413,6 +355,7 @@ enum ledger_status ledger_verify(struct ledger *l, const struct ledger_verify_op
 	struct ledger_verify_report r = { .complete = false };
 	uint64_t begun = time_monotonic();
 	pthread_mutex_init(&v.findings.lock, NULL);
+	seams_init(&v);
 	enum ledger_status status = prepare(&v, l, options, err);
 	if (!status)
 		status = verify_all(&v, &r, err);

@@ -1,8 +1,8 @@
 /*
  * How verify is divided. The range of positions is cut into pieces at marks; workers take piece after
  * piece, each with a connection of its own. Inside a piece everything is recomputed; what crosses a
- * seam (a chain's last event before and first event behind it, the link) is kept at the piece's edges
- * and compared at the end.
+ * seam (a chain's last event before and first event behind it, the link, the versions of streams) is
+ * kept with the piece until all pieces before it are done, and joined to them in order.
  */
 #ifndef STORE_VERIFY_H
 #define STORE_VERIFY_H
@@ -42,16 +42,46 @@ struct edge {
 	uint8_t last_hash[EVENT_HASH_SIZE];
 };
 
+/*
+ * The versions of streams that were met, by a keyed hash of stream and domain. A stream is suspect where
+ * its version did not grow: over several chains that may be, so it is looked at chain by chain in the end.
+ */
+struct version_slot {
+	uint64_t key;	/* 0: free */
+	uint32_t first; /* 0: it is suspect */
+	uint32_t highest;
+};
+struct versions {
+	struct version_slot *slots; /* a power of two of them */
+	size_t n_slots, n;
+};
+
 struct piece {
 	uint64_t from, to;
 	struct edge *edges; /* by row id of the chain, 0 … n_edges - 1 */
 	size_t n_edges;
+	struct versions versions;
 	bool has_link; /* the link before the piece is known */
 	uint8_t link_before[EVENT_HASH_SIZE];
 	uint8_t link[EVENT_HASH_SIZE];
-	uint64_t events, macs, unverified;
+	uint64_t events, macs, unverified, unreadable;
 	uint64_t max_clock;
-	bool done;
+	bool done;     /* all of it was read */
+	bool finished; /* nobody works on it any more */
+};
+
+/* What the pieces joined so far amount to. Under `lock`. */
+struct joined {
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	size_t taken; /* pieces given to workers */
+	size_t n;     /* pieces joined */
+	struct edge *edges;
+	size_t n_edges;
+	uint64_t chains; /* that have an event in the range */
+	bool has_link;
+	uint8_t link[EVENT_HASH_SIZE];
+	struct versions versions;
 };
 
 /* verify_state.c: what the last complete run left in the state folder. */
@@ -80,9 +110,10 @@ struct verification {
 	bool check_macs;
 	struct piece *pieces;
 	size_t n_pieces;
-	atomic_size_t next_piece;
-	atomic_bool versions_taken;
-	atomic_bool stop;
+	unsigned workers;
+	struct joined joined;
+	uint64_t hash_key[2]; /* random: nobody can aim at a collision */
+	uint64_t parts, part; /* streams are looked at in so many parts, to keep within memory */
 	atomic_uint_fast64_t done;
 	struct findings findings;
 };
@@ -106,14 +137,33 @@ enum ledger_status verify_one_chain(struct verification *v, struct ledger *l, ui
 	struct piece *piece, struct ledger_error *err);
 void piece_done(struct piece *piece);
 
+/* verify_seams.c: pieces in order. False: there is none left. Waits where this worker is far ahead. */
+bool seams_take_piece(struct verification *v, size_t *i);
+/* A piece is finished: it and all that waited for it are joined. `l` is the worker's handle. */
+void seams_join_piece(struct verification *v, struct ledger *l, size_t i);
+void seams_init(struct verification *v);
+void seams_done(struct verification *v);
+/* The edge of a chain, made when it is not there; NULL: out of memory. */
+struct edge *edge_of(struct edge **edges, size_t *n, uint64_t chain);
+
+/* verify_versions.c */
+uint64_t verify_hash(const struct verification *v, uint64_t number, struct slice text);
+enum ledger_status versions_add(struct verification *v, struct versions *versions,
+	struct slice stream, uint64_t domain, uint64_t version, struct ledger_error *err);
+/* Adds those of the events behind; `from` is empty afterwards. */
+enum ledger_status versions_join(
+	struct versions *versions, struct versions *from, struct ledger_error *err);
+void versions_done(struct versions *versions);
+/* How many parts are needed. */
+enum ledger_status versions_plan(struct verification *v, struct ledger_error *err);
+
 /* verify_parts.c: what is not about single rows. */
 enum ledger_status verify_schema(struct verification *v, struct ledger_error *err);
-enum ledger_status verify_versions(
-	struct verification *v, struct ledger *l, struct ledger_error *err);
+enum ledger_status verify_versions(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_heads(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_seal(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err);
 enum ledger_status verify_file(struct verification *v, struct ledger_error *err);
-enum ledger_status verify_tags(struct verification *v, struct ledger_error *err);
+enum ledger_status verify_terms(struct verification *v, struct ledger_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* What verify looks at besides the rows of events: schema, versions, heads, seal, tags, the SQLite file. */
+/* What verify looks at besides the rows of events: schema, heads, seal, terms, the SQLite file. */
 #include "verify.h"
 
 #include "../base/banned.h"
@@ -66,77 +66,6 @@ enum ledger_status verify_schema(struct verification *v, struct ledger_error *er
 	TRY(store_prepare(model, SQL_SCHEMA, &want, err));
 	TRY(store_prepare(v->ledger->store, SQL_SCHEMA, &got, err));
 	return compare_schemas(v, model, want, got, err);
-}
-
-/* --- Versions -------------------------------------------------------------------------------- */
-
-struct version_scan {
-	struct verification *v;
-	struct ledger *ledger;
-	struct buf stream; /* the stream at hand */
-	uint64_t domain, version, position;
-	bool suspect; /* it was looked at chain by chain already */
-};
-
-/* Exact, for a stream whose versions and positions do not grow together: several origins may repeat numbers. */
-static enum ledger_status check_stream_by_chain(struct version_scan *s, struct ledger_error *err)
-{
-	CLEANUP_OWN_STMT struct stmt *st = NULL;
-	uint64_t chain = 0, version = 0;
-	TRY(store_prepare(s->ledger->store, SQL_VERIFY_STREAM, &st, err));
-	bind_text(st, 1, buf_slice(&s->stream));
-	bind_u64(st, 2, s->domain);
-	for (;;) {
-		uint64_t this_chain, this_version, position;
-		bool row;
-		TRY(stmt_row(s->ledger->store, st, &row, err));
-		if (!row)
-			return LEDGER_OK;
-		if (!column_u64(st, 0, &this_chain) || !column_u64(st, 1, &this_version) ||
-			!column_u64(st, 2, &position))
-			continue; /* reported with its row */
-		if (this_chain == chain && this_version <= version)
-			verify_report_damage(s->v, "VERSION_BACKWARDS", NULL, position,
-				"version %" PRIu64 " of stream %.*s does not grow along the chain",
-				this_version, SLICE_ARG(buf_slice(&s->stream)));
-		chain = this_chain;
-		version = this_version;
-	}
-}
-
-static enum ledger_status scan_version(
-	struct value *const *row, void *context, struct ledger_error *err)
-{
-	struct version_scan *s = context;
-	uint64_t domain, version, position;
-	struct slice stream = value_text(row[0]);
-	if (!value_u64(row[1], &domain) || !value_u64(row[2], &version) ||
-		!value_u64(row[3], &position))
-		return LEDGER_OK;
-	if (domain != s->domain || !slice_eq(stream, buf_slice(&s->stream))) {
-		buf_reset(&s->stream);
-		buf_add_slice(&s->stream, stream);
-		TRY(buf_check(&s->stream, err));
-		s->suspect = false;
-	} else if (!s->suspect && (version <= s->version || position <= s->position)) {
-		s->suspect = true;
-		TRY(check_stream_by_chain(s, err));
-	}
-	s->domain = domain;
-	s->version = version;
-	s->position = position;
-	return LEDGER_OK;
-}
-
-enum ledger_status verify_versions(
-	struct verification *v, struct ledger *l, struct ledger_error *err)
-{
-	CLEANUP_STMT struct stmt *st = NULL;
-	struct version_scan s = { .v = v, .ledger = l };
-	TRY(store_get(l->store, SQL_VERIFY_VERSIONS, &st, err));
-	enum ledger_status status = store_each(l->store, st, scan_version, &s, err);
-	buf_done(&s.stream);
-	return status;
 }
 
 /* --- Heads and seal -------------------------------------------------------------------------- */
@@ -297,79 +226,70 @@ enum ledger_status verify_file(struct verification *v, struct ledger_error *err)
 	}
 }
 
-/* A sum over (tag, position) that does not hang on the order; keyed, so that nobody can aim at it. */
-static uint64_t mix(const uint64_t key[2], struct slice tag, uint64_t position)
-{
-	uint64_t h = key[0] ^ position * UINT64_C(0x9E3779B97F4A7C15);
-	for (size_t i = 0; i < tag.len; i++) {
-		h ^= (uint8_t)tag.ptr[i];
-		h *= UINT64_C(0xFF51AFD7ED558CCD);
-		h ^= h >> 29;
-	}
-	h += key[1];
-	h ^= h >> 33;
-	h *= UINT64_C(0xC4CEB9FE1A85EC53);
-	return h ^ h >> 32;
-}
-
-struct tag_sum {
-	uint64_t key[2];
+/* A sum over the rows of table term that does not hang on their order. */
+struct term_sum {
+	struct verification *v;
 	uint64_t sum, n;
 	struct buf value, word;
 };
 
-static enum ledger_status add_tags_of(
+static void add_term(struct term_sum *s, struct slice term, uint64_t position)
+{
+	s->sum += verify_hash(s->v, position, term);
+	s->n++;
+}
+
+static enum ledger_status add_terms_of(
 	const struct event *event, void *context, struct ledger_error *err)
 {
-	struct tag_sum *s = context;
+	struct term_sum *s = context;
 	struct slice rest = event->tags, tag;
-	while (event_next_tag(&rest, &tag)) {
-		s->sum += mix(s->key, tag, event->position);
-		s->n++;
-	}
+	if (event->stream.ptr)
+		add_term(s, event->stream, event->position);
+	while (event_next_tag(&rest, &tag))
+		add_term(s, tag, event->position);
 	if (!event->metadata.ptr || !event_correlation(event, &s->value))
 		return LEDGER_OK;
 	buf_reset(&s->word);
 	buf_add_text(&s->word, "@correlation:");
 	buf_add_slice(&s->word, buf_slice(&s->value));
-	s->sum += mix(s->key, buf_slice(&s->word), event->position);
-	s->n++;
-	return buf_check(&s->word, err);
+	TRY(buf_check(&s->word, err));
+	add_term(s, buf_slice(&s->word), event->position);
+	return LEDGER_OK;
 }
 
 static enum ledger_status subtract_row(
 	struct value *const *row, void *context, struct ledger_error *err)
 {
-	struct tag_sum *s = context;
-	uint64_t position = 0;
+	struct term_sum *s = context;
+	uint64_t block = 0, position = 0;
 	(void)err;
-	value_u64(row[1], &position);
-	s->sum -= mix(s->key, value_text(row[0]), position);
+	if (value_u64(row[0], &block) && value_u64(row[2], &position) &&
+		block == position / FORMAT_BLOCK)
+		s->sum -= verify_hash(s->v, position, value_text(row[1]));
 	s->n--;
 	return LEDGER_OK;
 }
 
-static enum ledger_status subtract_rows(
-	struct verification *v, struct tag_sum *s, struct ledger_error *err)
+static enum ledger_status subtract_rows(struct term_sum *s, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	TRY(store_get(v->ledger->store, SQL_VERIFY_TAGS, &st, err));
-	return store_each(v->ledger->store, st, subtract_row, s, err);
+	TRY(store_get(s->v->ledger->store, SQL_VERIFY_TERMS, &st, err));
+	return store_each(s->v->ledger->store, st, subtract_row, s, err);
 }
 
-enum ledger_status verify_tags(struct verification *v, struct ledger_error *err)
+enum ledger_status verify_terms(struct verification *v, struct ledger_error *err)
 {
-	struct tag_sum s = { .n = 0 };
+	struct term_sum s = { .v = v };
 	struct ledger_filter all = { .from = 1 };
-	TRY(handle_random(v->ledger, s.key, sizeof(s.key), err));
-	enum ledger_status status = ledger_read(v->ledger, &all, add_tags_of, &s, err);
+	enum ledger_status status = ledger_read(v->ledger, &all, add_terms_of, &s, err);
 	if (!status)
-		status = subtract_rows(v, &s, err);
+		status = subtract_rows(&s, err);
 	buf_done(&s.value);
 	buf_done(&s.word);
 	TRY(status);
 	if (s.n != 0 || s.sum != 0)
-		verify_report_damage(
-			v, "TAG_INDEX", NULL, 0, "table tag does not list the tags of the events");
+		verify_report_damage(v, "TERM_INDEX", NULL, 0,
+			"table term does not list the streams and tags of the events");
 	return LEDGER_OK;
 }

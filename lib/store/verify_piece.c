@@ -22,20 +22,7 @@ void piece_done(struct piece *piece)
 	free(piece->edges);
 	piece->edges = NULL;
 	piece->n_edges = 0;
-}
-
-static struct edge *find_edge(struct piece *piece, uint64_t chain)
-{
-	if (chain >= piece->n_edges) {
-		size_t n = (size_t)chain + 16;
-		struct edge *grown = realloc(piece->edges, n * sizeof(*grown));
-		if (!grown)
-			return NULL;
-		memset(grown + piece->n_edges, 0, (n - piece->n_edges) * sizeof(*grown));
-		piece->edges = grown;
-		piece->n_edges = n;
-	}
-	return &piece->edges[chain];
+	versions_done(&piece->versions);
 }
 
 /* --- One event ------------------------------------------------------------------------------- */
@@ -135,32 +122,9 @@ static void check_link(struct pass *p, const struct event *e, struct edge *edge)
 	memcpy(edge->last_hash, e->hash, EVENT_HASH_SIZE);
 }
 
-/* In a part of the ledger: the event of this chain and stream with the next version is a later one. */
-static enum ledger_status check_version(struct pass *p, const struct event *e, uint64_t chain,
-	uint64_t domain, struct ledger_error *err)
-{
-	CLEANUP_STMT struct stmt *st = NULL;
-	bool row;
-	uint64_t wrong = 0;
-	if (p->v->whole || !e->stream.ptr)
-		return LEDGER_OK;
-	TRY(store_get(p->ledger->store, SQL_VERIFY_VERSION, &st, err));
-	bind_text(st, 1, e->stream);
-	bind_u64(st, 2, domain);
-	bind_u64(st, 3, e->version);
-	bind_u64(st, 4, chain);
-	bind_u64(st, 5, e->sequence);
-	TRY(stmt_row(p->ledger->store, st, &row, err));
-	if (row && column_u64(st, 0, &wrong) && wrong)
-		verify_report_damage(p->v, "VERSION_BACKWARDS", e, e->position,
-			"version %" PRIu64 " of stream %.*s does not grow along the chain",
-			e->version, SLICE_ARG(e->stream));
-	return LEDGER_OK;
-}
-
 /* An event that was erased still links those around it. */
-static enum ledger_status follow_chain(
-	struct pass *p, const struct event *e, uint64_t chain, struct ledger_error *err)
+static enum ledger_status follow_chain(struct pass *p, const struct event *e, uint64_t chain,
+	uint64_t domain, struct ledger_error *err)
 {
 	/* Row ids are given out 1, 2, 3 …: one beyond is no reason to make room for all below it. */
 	if (chain > p->ledger->names.n_chains) {
@@ -168,13 +132,13 @@ static enum ledger_status follow_chain(
 			"the rows of table chain are not numbered 1, 2, 3 …");
 		return LEDGER_OK;
 	}
-	struct edge *edge = find_edge(p->piece, chain);
+	struct edge *edge = edge_of(&p->piece->edges, &p->piece->n_edges, chain);
 	if (!edge)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	check_link(p, e, edge);
 	if (e->clock > p->piece->max_clock)
 		p->piece->max_clock = e->clock;
-	return LEDGER_OK;
+	return versions_add(p->v, &p->piece->versions, e->stream, domain, e->version, err);
 }
 
 static enum ledger_status check_event(struct pass *p, const struct event *e, uint64_t chain,
@@ -190,8 +154,7 @@ static enum ledger_status check_event(struct pass *p, const struct event *e, uin
 			"the row's domain is not that of its chain");
 	check_hash(p, e);
 	p->piece->events++;
-	TRY(follow_chain(p, e, chain, err));
-	return check_version(p, e, chain, domain, err);
+	return follow_chain(p, e, chain, domain, err);
 }
 
 /* --- Rows ------------------------------------------------------------------------------------ */
@@ -208,6 +171,7 @@ static enum ledger_status check_row(struct pass *p, struct value *const *row, st
 	if (state == ROW_ERASED && !has_body)
 		state = ROW_MALFORMED; /* nothing stands in the content's place */
 	*readable = state == ROW_GOOD || state == ROW_ERASED;
+	p->piece->unreadable += !*readable;
 	if (state == ROW_GOOD && !row_has_no_body(row))
 		verify_report_damage(
 			p->v, "ROW_MALFORMED", e, e->position, "a body stands beside a payload");
@@ -216,7 +180,7 @@ static enum ledger_status check_row(struct pass *p, struct value *const *row, st
 		p->piece->unverified++;
 		verify_report_unverified(p->v, "FORMAT_UNKNOWN", e,
 			"the content was erased, which this version cannot verify");
-		return follow_chain(p, e, chain, err);
+		return follow_chain(p, e, chain, domain, err);
 	} else if (state == ROW_UNKNOWN_CHAIN) {
 		verify_report_damage(p->v, "CHAIN_UNKNOWN", NULL, e->position,
 			"the row's %s is not in its table", what);
@@ -309,14 +273,10 @@ static bool read_only_hash(struct pass *p, struct value *const *row, struct even
 	return row_event(p->ledger, row, e, &chain, &domain, &what) == ROW_GOOD;
 }
 
-static enum ledger_status count_row(struct pass *p, struct ledger_error *err)
+static void count_row(struct pass *p)
 {
-	if (++p->rows % PROGRESS_EVERY)
-		return LEDGER_OK;
-	atomic_fetch_add_explicit(&p->v->done, PROGRESS_EVERY, memory_order_relaxed);
-	if (atomic_load_explicit(&p->v->stop, memory_order_relaxed))
-		return fail(err, LEDGER_UNKNOWN, "stopped");
-	return LEDGER_OK;
+	if (++p->rows % PROGRESS_EVERY == 0)
+		atomic_fetch_add_explicit(&p->v->done, PROGRESS_EVERY, memory_order_relaxed);
 }
 
 static enum ledger_status one_row(struct value *const *row, void *context, struct ledger_error *err)
@@ -338,7 +298,8 @@ static enum ledger_status one_row(struct value *const *row, void *context, struc
 		TRY(step_link(p, &e, err));
 	else
 		p->whole_mark = false;
-	return count_row(p, err);
+	count_row(p);
+	return LEDGER_OK;
 }
 
 enum ledger_status verify_piece(
@@ -367,7 +328,8 @@ static enum ledger_status one_row_of_chain(
 	struct event e;
 	bool readable;
 	TRY(check_row(p, row, &e, &readable, err));
-	return count_row(p, err);
+	count_row(p);
+	return LEDGER_OK;
 }
 
 enum ledger_status verify_one_chain(struct verification *v, struct ledger *l, uint64_t chain,

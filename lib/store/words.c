@@ -23,6 +23,37 @@ static enum ledger_status list_rows(struct ledger *l, enum sql which, struct sli
 	return LEDGER_OK;
 }
 
+/* Blocks of table term whose tags are listed: those of the last million events. */
+#define BLOCKS_LISTED 64
+
+static enum ledger_status bind_blocks(struct ledger *l, struct stmt *st, struct ledger_error *err)
+{
+	struct seal seal;
+	TRY(seal_read(l, &seal, err));
+	uint64_t last = seal.position / FORMAT_BLOCK;
+	bind_u64(st, 2, last < BLOCKS_LISTED ? 0 : last - BLOCKS_LISTED + 1);
+	bind_u64(st, 3, last);
+	return LEDGER_OK;
+}
+
+/* Among the terms: what is no tag. Then `last` leaps over all of its kind: correlations, or the streams of
+ * a type (their keys may begin with any byte). */
+static bool leap_over(struct slice term, struct buf *last)
+{
+	struct slice type, key, before;
+	if (term.len && term.ptr[0] == '@') {
+		buf_reset(last);
+		buf_add_text(last, "@\x7f\x7f\x7f\x7f");
+		return true;
+	}
+	if (!slice_cut(term, '/', &type, &key) || slice_cut(type, ':', &before, &key))
+		return false;
+	buf_reset(last);
+	buf_add_slice(last, type);
+	buf_add_text(last, "/\xff");
+	return true;
+}
+
 /* Words of an index: each asks for the next one behind the last. */
 static enum ledger_status list_index(struct ledger *l, enum sql which, struct slice prefix,
 	size_t limit, ledger_word_fn *fn, void *context, struct ledger_error *err)
@@ -30,6 +61,8 @@ static enum ledger_status list_index(struct ledger *l, enum sql which, struct sl
 	CLEANUP_STMT struct stmt *st = NULL;
 	CLEANUP_BUF struct buf last = { 0 };
 	TRY(store_get(l->store, which, &st, err));
+	if (which == SQL_NEXT_TERM)
+		TRY(bind_blocks(l, st, err));
 	/* Just before the first word that begins so: the prefix less its last byte's successor would skip an
 	 * equal word, so the search starts at the prefix with its last byte one lower and the highest behind. */
 	buf_add_slice(&last, prefix);
@@ -44,9 +77,9 @@ static enum ledger_status list_index(struct ledger *l, enum sql which, struct sl
 		bind_text(st, 1, buf_slice(&last));
 		TRY(stmt_row(l->store, st, &row, err));
 		struct slice word = row ? column_text(st, 0) : (struct slice){ NULL, 0 };
-		if (!row || slice_cmp((struct slice){ word.ptr,
-					      word.len < prefix.len ? word.len : prefix.len },
-				    prefix) > 0)
+		if (!word.ptr || slice_cmp((struct slice){ word.ptr,
+						   word.len < prefix.len ? word.len : prefix.len },
+					 prefix) > 0)
 			break;
 		/* Without progress a file with a damaged index would keep us here for ever. */
 		if (slice_cmp(word, buf_slice(&last)) <= 0) {
@@ -56,11 +89,8 @@ static enum ledger_status list_index(struct ledger *l, enum sql which, struct sl
 		}
 		buf_reset(&last);
 		buf_add_slice(&last, word);
-		if (word.len && word.ptr[0] == '@') { /* no tag: leap over all of them */
-			buf_reset(&last);
-			buf_add_text(&last, "@\x7f\x7f\x7f\x7f");
+		if (which == SQL_NEXT_TERM && leap_over(word, &last))
 			continue;
-		}
 		if (!slice_starts(word, prefix))
 			continue;
 		TRY(fn(word, context, err));
@@ -102,7 +132,7 @@ enum ledger_status ledger_list_words(struct ledger *l, enum ledger_words which, 
 	case LEDGER_WORDS_STREAM:
 		return list_index(l, SQL_NEXT_STREAM, prefix, limit, fn, context, err);
 	case LEDGER_WORDS_TAG:
-		return list_index(l, SQL_NEXT_TAG, prefix, limit, fn, context, err);
+		return list_index(l, SQL_NEXT_TERM, prefix, limit, fn, context, err);
 	case LEDGER_WORDS_CURSOR:
 		return ledger_cursors(l, cursor_word, &cursors, err);
 	}

@@ -33,7 +33,7 @@ static bool close_checkpoint;
 
 struct ceiling {
 	sqlite3 *db;
-	sqlite3_stmt *begin, *last, *event, *tag, *commit;
+	sqlite3_stmt *begin, *last, *version, *event, *term, *new_stream, *stream, *commit;
 	uint64_t seed;
 };
 
@@ -52,6 +52,15 @@ static const char insert_event[] =
 	" time, tags, signing_key, salt, prev, hash, mac, body, metadata, payload)"
 	" VALUES (?1, 1, ?1, 1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?7, 1, ?8, ?9, ?10, ?11, NULL, NULL, "
 	"?12)";
+
+static const char insert_term[] =
+	"INSERT INTO term (block, term, position) VALUES (?2 >> 14, ?1, ?2)";
+
+static const char insert_stream[] =
+	"INSERT INTO stream (stream, domain, version) VALUES (?1, 1, ?2)";
+
+static const char update_stream[] =
+	"UPDATE stream SET version = ?2 WHERE stream = ?1 AND domain = 1";
 
 static void die(struct ceiling *c, const char *what)
 {
@@ -104,7 +113,10 @@ static void ceiling_prepare(struct ceiling *c)
 	c->begin = prepare(c, "BEGIN IMMEDIATE");
 	c->last = prepare(c, "SELECT coalesce(max(position), 0) FROM event");
 	c->event = prepare(c, insert_event);
-	c->tag = prepare(c, "INSERT INTO tag (tag, position) VALUES (?1, ?2)");
+	c->version = prepare(c, "SELECT version FROM stream WHERE stream = ?1 AND domain = 1");
+	c->term = prepare(c, insert_term);
+	c->new_stream = prepare(c, insert_stream);
+	c->stream = prepare(c, update_stream);
 	c->commit = prepare(c, "COMMIT");
 }
 
@@ -113,7 +125,10 @@ static void ceiling_close(struct ceiling *c)
 	sqlite3_finalize(c->begin);
 	sqlite3_finalize(c->last);
 	sqlite3_finalize(c->event);
-	sqlite3_finalize(c->tag);
+	sqlite3_finalize(c->version);
+	sqlite3_finalize(c->term);
+	sqlite3_finalize(c->new_stream);
+	sqlite3_finalize(c->stream);
 	sqlite3_finalize(c->commit);
 	if (sqlite3_close(c->db) != SQLITE_OK)
 		die(c, "close");
@@ -157,6 +172,23 @@ static void make_id(struct ceiling *c, uint64_t us, uint8_t id[16])
 	id[8] = (uint8_t)(0x80 | (id[8] & 0x3f));
 }
 
+static void add_term(struct ceiling *c, const char *term, uint64_t position)
+{
+	sqlite3_bind_text(c->term, 1, term, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(c->term, 2, (int64_t)position);
+	step(c, c->term);
+}
+
+static uint64_t last_version(struct ceiling *c, const char *stream)
+{
+	sqlite3_bind_text(c->version, 1, stream, -1, SQLITE_STATIC);
+	uint64_t version = 0;
+	if (sqlite3_step(c->version) == SQLITE_ROW)
+		version = (uint64_t)sqlite3_column_int64(c->version, 0);
+	sqlite3_reset(c->version);
+	return version;
+}
+
 static void add_row(struct ceiling *c, uint64_t position)
 {
 	uint64_t i = position - 1, us = now(CLOCK_REALTIME);
@@ -174,7 +206,8 @@ static void add_row(struct ceiling *c, uint64_t position)
 	sqlite3_bind_int64(c->event, 1, (int64_t)position);
 	sqlite3_bind_blob(c->event, 2, id, sizeof(id), SQLITE_STATIC);
 	sqlite3_bind_text(c->event, 3, stream, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(c->event, 4, (int64_t)(i / SAMPLE_STREAMS + 1));
+	uint64_t version = last_version(c, stream) + 1;
+	sqlite3_bind_int64(c->event, 4, (int64_t)version);
 	sqlite3_bind_text(c->event, 5, sample_type(i), -1, SQLITE_STATIC);
 	sqlite3_bind_int64(c->event, 6, (int64_t)us);
 	sqlite3_bind_text(c->event, 7, tag, -1, SQLITE_STATIC);
@@ -184,9 +217,12 @@ static void add_row(struct ceiling *c, uint64_t position)
 	sqlite3_bind_blob(c->event, 11, mac, sizeof(mac), SQLITE_STATIC);
 	sqlite3_bind_text(c->event, 12, payload, SAMPLE_PAYLOAD, SQLITE_STATIC);
 	step(c, c->event);
-	sqlite3_bind_text(c->tag, 1, tag, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(c->tag, 2, (int64_t)position);
-	step(c, c->tag);
+	add_term(c, stream, position);
+	add_term(c, tag, position);
+	sqlite3_stmt *set = version == 1 ? c->new_stream : c->stream;
+	sqlite3_bind_text(set, 1, stream, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(set, 2, (int64_t)version);
+	step(c, set);
 }
 
 static void add_batch(struct ceiling *c, uint64_t n)

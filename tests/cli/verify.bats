@@ -336,13 +336,21 @@ as_a_reader() {
 	done
 }
 
-@test "--deep finds a table of tags or an index that lies" {
-	unguarded "delete from tag where position = 1"
+@test "--deep finds a table of terms that lies" {
+	unguarded "delete from term where position = 1"
 	finds 0 -
-	finds 3 TAG_INDEX --deep
+	finds 3 TERM_INDEX --deep
 	put_back
-	unguarded "insert into tag values ('shelf:z', 1)"
-	finds 3 TAG_INDEX --deep
+	unguarded "insert into term values (0, 'shelf:z', 1)"
+	finds 3 TERM_INDEX --deep
+}
+
+@test "a table of streams that lies is found" {
+	unguarded "update stream set version = version + 1"
+	finds 3 STREAM_INDEX
+	put_back
+	unguarded "delete from stream"
+	finds 3 STREAM_INDEX
 }
 
 @test "all problems are listed, up to a number, and counted" {

@@ -19,6 +19,7 @@ import vectors  # noqa: E402
 SCHEMA = Path(__file__).resolve().parents[2] / "lib/store/schema.sql"
 APPLICATION_ID = 0x4C424F58  # "LBOX"
 MARK_EVERY = 1024
+BLOCK = 16384
 BEGIN = 1706745600000000  # 2024-02-01T00:00:00Z
 KEYS = {name: vectors.SECRETS[name] for name in "ab"}
 
@@ -138,26 +139,38 @@ def insert_event(db, position, e):
     db.execute(f"INSERT INTO event ({', '.join(row)}) VALUES ({places})", row)
 
 
-def insert_tags(db, position, e):
-    tags = list(e["tags"])
+def insert_terms(db, position, e):
+    terms = ([e["stream"]] if e["stream"] is not None else []) + list(e["tags"])
     if e["metadata"] is not None:
         correlation = json.loads(e["metadata"]).get("correlation_id")
         if isinstance(correlation, str) and 1 <= len(correlation.encode()) <= 191:
-            tags.append("@correlation:" + correlation)
-    db.executemany("INSERT INTO tag (tag, position) VALUES (?, ?)", [(t, position) for t in tags])
+            terms.append("@correlation:" + correlation)
+    db.executemany("INSERT INTO term (block, term, position) VALUES (?, ?, ?)",
+                   [(position // BLOCK, t, position) for t in terms])
+
+
+def insert_streams(db, events):
+    versions = {}
+    for e in events:
+        if e["stream"] is not None:
+            key = (e["stream"], row_id(db, "domain", name=e["domain"]))
+            versions[key] = max(e["version"], versions.get(key, 0))
+    db.executemany("INSERT INTO stream (stream, domain, version) VALUES (?, ?, ?)",
+                   [(*key, version) for key, version in versions.items()])
 
 
 def insert_all(db, events):
-    """Events, tags and marks; returns the link over all of them."""
+    """Events, terms, streams and marks; returns the link over all of them."""
     link = bytes(32)
     for position, e in enumerate(events, 1):
         insert_event(db, position, e)
-        insert_tags(db, position, e)
+        insert_terms(db, position, e)
         link = vectors.link_next(link, e["hash"])
         if position % MARK_EVERY == 0:
             times = [past["time"] for past in events[position - MARK_EVERY:position]]
             db.execute("INSERT INTO mark (position, link, min_time, max_time) VALUES (?, ?, ?, ?)",
                        (position, link, min(times), max(times)))
+    insert_streams(db, events)
     return link
 
 

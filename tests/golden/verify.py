@@ -3,7 +3,7 @@
 
 Reads the SQLite file and recomputes, in the order of the positions: the body and hash of each
 event, its place in its chain (sequence, prev, a clock that grows), its MAC, the link over all
-events, the marks, the index of tags, and last the seal. Not looked at: cursors, the guards
+events, the marks, the terms and streams, and last the seal. Not looked at: cursors, the guards
 (triggers), the SQLite file format, and whether the file is a copy.
 
 One line per problem, then one line in sum. Exit: 0 verified, 3 damaged, 13 not a ledger of
@@ -19,6 +19,7 @@ FROM event LEFT JOIN chain ON chain.id = event.chain LEFT JOIN domain ON domain.
        LEFT JOIN signing_key ON signing_key.id = event.signing_key
 ORDER BY position"""
 MARKS = "SELECT position, link, min_time, max_time FROM mark"
+STREAMS = "SELECT stream, name, version FROM stream LEFT JOIN domain ON domain.id = stream.domain"
 
 def u64(n):  # 8 bytes big-endian
     return n.to_bytes(8, "big", signed=True)
@@ -44,12 +45,13 @@ def event_hash(e):
                       e["sequence"], e["prev"], e["id"], e["clock"], e["time"], kind, name,
                       e["version"], e["type"], e["schema"], pae(*tags), body))
 
-def index_entries(e):  # what the table tag holds of this event
-    found = {(tag, e["position"]) for tag in (e["tags"] or b"").split(b" ") if tag}
+def terms_of(e):  # what the table term holds of this event
+    words = (e["tags"] or b"").split(b" ") + [e["stream"]]
+    found = {(e["position"] // 16384, word, e["position"]) for word in words if word}
     try:
         text = json.loads(e["metadata"] or b"{}").get("correlation_id")
         if isinstance(text, str) and 1 <= len(text.encode()) <= 191:
-            found.add((b"@correlation:" + text.encode(), e["position"]))
+            found.add((e["position"] // 16384, b"@correlation:" + text.encode(), e["position"]))
     except (ValueError, AttributeError, RecursionError):
         pass  # not an object of JSON: then the hash is wrong too
     return found
@@ -74,7 +76,7 @@ def event_problems(e, expected, head):
 
 def verify(db, keys):
     """Returns problems, what could not be checked, and the sum in words."""
-    problems, unchecked, heads, marks, tags = [], [], {}, {}, set()
+    problems, unchecked, heads, marks, terms, streams = [], [], {}, {}, set(), {}
     link, count, last, clock, times = bytes(32), 0, 0, 0, []
     def check_mac(where, name, message, mac):
         if name not in keys:
@@ -89,14 +91,19 @@ def verify(db, keys):
         heads[chain] = e["sequence"], e["hash"], e["clock"]
         link, last, clock = sha256(link + e["hash"]), e["position"], max(clock, e["clock"])
         count += 1
-        tags |= index_entries(e)
+        terms |= terms_of(e)
+        if e["stream"] is not None:
+            stream = (e["stream"], e["domain"])
+            streams[stream] = max(e["version"], streams.get(stream, 0))
         times.append(e["time"])
         if last % 1024 == 0:
             marks[last], times = (link, min(times), max(times)), []
     if marks != {m[0]: tuple(m)[1:] for m in db.execute(MARKS)}:
         problems.append("mark: not the links and times of the events")
-    if tags != set(map(tuple, db.execute("SELECT tag, position FROM tag"))):
-        problems.append("tag: not the tags and correlation ids of the events")
+    if terms != set(map(tuple, db.execute("SELECT block, term, position FROM term"))):
+        problems.append("term: not the streams, tags and correlation ids of the events")
+    if streams != {(r[0], r[1]): r[2] for r in db.execute(STREAMS)}:
+        problems.append("stream: not the highest versions of the events")
     s = db.execute("SELECT * FROM seal").fetchone()
     if s is None or (s["position"], s["clock"], s["link"]) != (last, clock, link):
         problems.append("seal: not the last position, highest clock and link of the events")

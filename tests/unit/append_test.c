@@ -235,7 +235,9 @@ static void tags_are_sorted_and_listed_once(void **state)
 	new.n_tags = 4;
 	append_one(l, &new);
 	assert_true(slice_is(event_at(l, 1).tags, "a:10 a:2 b:2"));
-	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM tag WHERE position = 1"), 3);
+	assert_int_equal(
+		ask_sql(p->db, "SELECT count(*) FROM term WHERE position = 1 AND term LIKE '_:%'"),
+		3);
 	new.n_tags = 5;
 	MUST_FAIL(LEDGER_INVALID,
 		ledger_append(l, &new, 1, NULL, &(struct ledger_answer){ 0 }, &err));
@@ -252,15 +254,16 @@ static void a_correlation_is_found_by_its_index(void **state)
 	new.metadata = SLICE("{\"correlation_id\":17}");
 	append_one(l, &new);
 	assert_int_equal(
-		ask_sql(p->db, "SELECT position FROM tag WHERE tag = '@correlation:café 17'"), 1);
-	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM tag"), 1);
+		ask_sql(p->db, "SELECT position FROM term WHERE term = '@correlation:café 17'"), 1);
+	assert_int_equal(ask_sql(p->db, "SELECT count(*) FROM term WHERE term LIKE '@%'"), 1);
 	ledger_close(l);
 }
 
 /* --- All or nothing -------------------------------------------------------------------------- */
 
 static const char all_rows[] =
-	"SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM tag) + (SELECT count(*) FROM "
+	"SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM term) + (SELECT "
+	"total(version) FROM stream) + (SELECT count(*) FROM "
 	"mark) + "
 	"(SELECT count(*) FROM domain) + (SELECT count(*) FROM chain) + "
 	"(SELECT count(*) FROM signing_key) + (SELECT count(*) FROM cursor) + "

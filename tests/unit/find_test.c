@@ -180,7 +180,9 @@ static const struct {
 	{ LEDGER_WORDS_STREAM, "stream AS word FROM event WHERE stream IS NOT NULL",
 		{ "", "p", "product/", "product/sku-3", "order/caf\xC3\xA9",
 			"order/caf\xC3\xA8" } },
-	{ LEDGER_WORDS_TAG, "tag AS word FROM tag",
+	{ LEDGER_WORDS_TAG,
+		"term AS word FROM term WHERE term LIKE '%:%' AND (instr(term, '/') = 0 OR "
+		"instr(term, ':') < instr(term, '/'))",
 		{ "", "day:", "item:3", "\xC3\xA9:", "@", "z" } },
 };
 

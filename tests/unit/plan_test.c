@@ -1,6 +1,6 @@
 /*
  * How SQLite answers each statement of sql.h (EXPLAIN QUERY PLAN): which index it searches, and that
- * none scans the events or the tags by accident. A statement without a row here fails.
+ * none scans events, terms or streams by accident. A statement without a row here fails.
  */
 #include "../../lib/store/sql.h"
 
@@ -24,7 +24,7 @@ static const struct row {
 	enum sql which;
 	const char *name;
 	const char *step;     /* stands in the plan; several: parted by '|' */
-	const char *may_scan; /* why it may read all of event or tag; NULL: it may not */
+	const char *may_scan; /* why it may read all of event, term or stream; NULL: it may not */
 } rows[] = {
 #define ROW(name, step)                                                                            \
 	{                                                                                          \
@@ -58,10 +58,11 @@ static const struct row {
 	ROW(SQL_CHAIN_HASH, "SEARCH event USING INDEX event_chain (chain=? AND sequence=?)"),
 	ROW(SQL_CHAIN_PLACE, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
 	ROW(SQL_LAST_ROW, "SEARCH event"),
-	ROW(SQL_STREAM_VERSION,
-		"SEARCH event USING COVERING INDEX event_stream (stream=? AND domain=?)"),
+	ROW(SQL_STREAM_VERSION, "SEARCH stream USING PRIMARY KEY (stream=? AND domain=?)"),
+	ROW(SQL_STREAM_INSERT, NO_PLAN),
+	ROW(SQL_STREAM_UPDATE, "SEARCH stream USING PRIMARY KEY (stream=? AND domain=?)"),
 	ROW(SQL_EVENT_INSERT, NO_PLAN),
-	ROW(SQL_TAG_INSERT, NO_PLAN),
+	ROW(SQL_TERM_INSERT, NO_PLAN),
 	ROW(SQL_MARK_INSERT, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
 	ROW(SQL_MARK, "SEARCH mark USING INTEGER PRIMARY KEY (rowid=?)"),
 	ROW(SQL_MARK_SINCE, "SEARCH mark"), /* ends at the first that fits */
@@ -73,20 +74,19 @@ static const struct row {
 	ROW(SQL_EVENTS_BY_ID, "SEARCH event USING INDEX event_id (id>? AND id<?)"),
 	ROW(SQL_EVENTS_UP, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
 	ROW(SQL_EVENTS_DOWN, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
-	ROW(SQL_TAG_UP, "SEARCH tag USING PRIMARY KEY (tag=? AND position>? AND position<?)"),
-	ROW(SQL_TAG_DOWN, "SEARCH tag USING PRIMARY KEY (tag=? AND position>? AND position<?)"),
+	ROW(SQL_TERM_UP,
+		"SEARCH term USING PRIMARY KEY (block=? AND term=? AND position>? AND position<?)"),
+	ROW(SQL_TERM_DOWN,
+		"SEARCH term USING PRIMARY KEY (block=? AND term=? AND position>? AND position<?)"),
+	ROW(SQL_TERM_RANGE_UP, "SEARCH term USING PRIMARY KEY (block=? AND term>? AND term<?)"),
+	ROW(SQL_TERM_RANGE_DOWN, "SEARCH term USING PRIMARY KEY (block=? AND term>? AND term<?)"),
+	ROW(SQL_TERM_RANGE_COUNT, "SEARCH term USING PRIMARY KEY (block=? AND term>? AND term<?)"),
+	ROW(SQL_TERM_BLOCK_UP, "SEARCH term USING PRIMARY KEY (block>?)"),
+	ROW(SQL_TERM_BLOCK_DOWN, "SEARCH term USING PRIMARY KEY (block<?)"),
 	ROW(SQL_TYPE_UP,
 		"SEARCH event USING COVERING INDEX event_type (type=? AND rowid>? AND rowid<?)"),
 	ROW(SQL_TYPE_DOWN,
 		"SEARCH event USING COVERING INDEX event_type (type=? AND rowid>? AND rowid<?)"),
-	ROW(SQL_STREAM_UP, "SEARCH event USING COVERING INDEX event_stream (stream=?)"),
-	ROW(SQL_STREAM_DOWN, "SEARCH event USING COVERING INDEX event_stream (stream=?)"),
-	ROW(SQL_STREAM_TYPE_UP,
-		"SEARCH event USING COVERING INDEX event_stream (stream>? AND stream<?)"),
-	ROW(SQL_STREAM_TYPE_DOWN,
-		"SEARCH event USING COVERING INDEX event_stream (stream>? AND stream<?)"),
-	ROW(SQL_STREAM_TYPE_COUNT,
-		"SEARCH event USING COVERING INDEX event_stream (stream>? AND stream<?)"),
 	ROW(SQL_CHAIN_UP, "SEARCH event USING COVERING INDEX event_chain (chain=?)"),
 	ROW(SQL_CHAIN_DOWN, "SEARCH event USING COVERING INDEX event_chain (chain=?)"),
 
@@ -98,17 +98,16 @@ static const struct row {
 	ROW(SQL_WORDS_DOMAIN, "SCAN domain USING COVERING INDEX sqlite_autoindex_domain_1"),
 	ROW(SQL_WORDS_ORIGIN, "SCAN chain USING COVERING INDEX sqlite_autoindex_chain_1"),
 	ROW(SQL_NEXT_TYPE, "SEARCH event USING COVERING INDEX event_type (type>?)"),
-	ROW(SQL_NEXT_STREAM, "SEARCH event USING COVERING INDEX event_stream (stream>?)"),
-	ROW(SQL_NEXT_TAG, "SEARCH tag USING PRIMARY KEY (tag>?)"),
+	ROW(SQL_NEXT_STREAM, "SEARCH stream USING PRIMARY KEY (stream>?)"),
+	ROW(SQL_NEXT_TERM, "SEARCH term USING PRIMARY KEY (block=? AND term>?)"),
 
 	ROW(SQL_VERIFY_ROWS, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
 	ROW(SQL_VERIFY_CHAIN, "SEARCH event USING INDEX event_chain (chain=?)"),
-	ROW(SQL_VERIFY_VERSION,
-		"SEARCH event USING INDEX event_stream (stream=? AND domain=? AND version>?)"),
-	SCAN(SQL_VERIFY_VERSIONS, "event USING COVERING INDEX event_stream (stream>?)",
-		"verify reads the versions of all streams, in the order of the index"),
-	ROW(SQL_VERIFY_STREAM, "SEARCH event USING INDEX event_stream (stream=? AND domain=?)"),
-	SCAN(SQL_VERIFY_TAGS, "SCAN tag", "verify --deep compares the whole table"),
+	SCAN(SQL_VERIFY_STREAMS, "SCAN stream", "verify compares the whole table"),
+	SCAN(SQL_VERIFY_STREAM_COUNT, "SCAN stream", "verify asks how much memory it will need"),
+	ROW(SQL_VERIFY_VERSIONS, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+	ROW(SQL_VERIFY_STREAM, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
+	SCAN(SQL_VERIFY_TERMS, "SCAN term", "verify --deep compares the whole table"),
 	ROW(SQL_SCHEMA, "SCAN sqlite_schema"),
 	ROW(SQL_INTEGRITY, NO_PLAN),
 	ROW(SQL_DATA_VERSION, NO_PLAN),
@@ -119,11 +118,8 @@ static const struct {
 	enum sql which;
 	const char *reason;
 } sorted[] = {
-	{ SQL_STREAM_UP, "a stream's events lie by version, which may repeat across origins" },
-	{ SQL_STREAM_DOWN, "the same" },
-	{ SQL_STREAM_TYPE_UP, "bounded by SQL_STREAM_TYPE_COUNT" },
-	{ SQL_STREAM_TYPE_DOWN, "the same" },
-	{ SQL_VERIFY_STREAM, "one stream, and only where its versions look odd" },
+	{ SQL_TERM_RANGE_UP, "one block's worth" },
+	{ SQL_TERM_RANGE_DOWN, "the same" },
 	{ SQL_SCHEMA, "a few dozen objects" },
 };
 
@@ -213,7 +209,8 @@ static void none_scans_the_events_or_the_tags_by_accident(void **state)
 {
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const char *plan = plan_of(*state, rows[i].which);
-		bool scans = reads_all_of(plan, "event") || reads_all_of(plan, "tag");
+		bool scans = reads_all_of(plan, "event") || reads_all_of(plan, "term") ||
+			     reads_all_of(plan, "stream");
 		if (scans && !rows[i].may_scan)
 			fail_msg("%s:\n%s", rows[i].name, plan);
 	}

@@ -5,7 +5,9 @@ static void guards_refuse_to_change_what_is_recorded(void **state)
 {
 	static const char *const attempts[] = { "UPDATE event SET payload = '1'",
 		"DELETE FROM event", "REPLACE INTO event SELECT * FROM event",
-		"UPDATE tag SET tag = 'x:1'", "DELETE FROM tag", "UPDATE domain SET name = 'x'",
+		"UPDATE term SET term = 'x:1'", "DELETE FROM term", "DELETE FROM stream",
+		"REPLACE INTO stream SELECT * FROM stream", "UPDATE stream SET version = 1",
+		"UPDATE stream SET stream = 'x/y'", "UPDATE domain SET name = 'x'",
 		"UPDATE chain SET epoch = 1", "DELETE FROM chain", "DELETE FROM seal",
 		"UPDATE signing_key SET name = 'x'", "UPDATE mark SET max_time = 0",
 		"DELETE FROM mark", "REPLACE INTO mark SELECT * FROM mark" };
@@ -13,6 +15,7 @@ static void guards_refuse_to_change_what_is_recorded(void **state)
 	struct ledger *l = open_ledger(&p->options);
 	const struct slice tag = TEXT("a:1");
 	struct ledger_new new = plain();
+	new.stream = SLICE("a/b");
 	new.tags = &tag;
 	new.n_tags = 1;
 	append_one(l, &new);

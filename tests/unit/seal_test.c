@@ -205,7 +205,6 @@ static const struct change schema_changes[] = {
 		"SCHEMA_CHANGED", 0 },
 	{ "DROP INDEX event_id", "SCHEMA_CHANGED", 0 },
 	{ "DROP INDEX event_type", "SCHEMA_CHANGED", 0 },
-	{ "DROP INDEX event_stream", "SCHEMA_CHANGED", 0 },
 	{ "DROP INDEX event_chain", "SCHEMA_CHANGED", 0 },
 	{ "DROP INDEX event_chain; CREATE INDEX event_chain ON event (chain, sequence)",
 		"SCHEMA_CHANGED", 0 },
@@ -233,21 +232,39 @@ static void statistics_of_analyze_are_no_change(void **state)
 		LEDGER_OK);
 }
 
-static const struct change tag_changes[] = {
-	{ "DELETE FROM tag WHERE tag = 'a:1'", "TAG_INDEX", 0 },
-	{ "DELETE FROM tag WHERE tag = '@correlation:x'", "TAG_INDEX", 0 },
-	{ "INSERT INTO tag VALUES ('a:1', 7)", "TAG_INDEX", 0 },
-	{ "INSERT INTO tag VALUES ('a:1', 99999)", "TAG_INDEX", 0 },
-	{ "UPDATE tag SET tag = 'a:2' WHERE tag = 'a:1'", "TAG_INDEX", 0 },
-	{ "UPDATE tag SET position = 7 WHERE tag = 'a:1'", "TAG_INDEX", 0 },
-	{ "UPDATE tag SET tag = CASE tag WHEN 'a:1' THEN 'b:1' WHEN 'b:2' THEN 'a:2' ELSE tag END",
-		"TAG_INDEX", 0 },
+static const struct change term_changes[] = {
+	{ "DELETE FROM term WHERE term = 'a:1'", "TERM_INDEX", 0 },
+	{ "DELETE FROM term WHERE term LIKE '%/%'", "TERM_INDEX", 0 },
+	{ "DELETE FROM term WHERE term = '@correlation:x'", "TERM_INDEX", 0 },
+	{ "INSERT INTO term VALUES (0, 'a:1', 7)", "TERM_INDEX", 0 },
+	{ "INSERT INTO term VALUES (6, 'a:1', 99999)", "TERM_INDEX", 0 },
+	{ "UPDATE term SET term = 'a:2' WHERE term = 'a:1'", "TERM_INDEX", 0 },
+	{ "UPDATE term SET position = 7 WHERE term = 'a:1'", "TERM_INDEX", 0 },
+	{ "UPDATE term SET block = 1 WHERE term = 'a:1'", "TERM_INDEX", 0 },
+	{ "UPDATE term SET term = CASE term WHEN 'a:1' THEN 'b:1' WHEN 'b:2' THEN 'a:2' ELSE term "
+	  "END",
+		"TERM_INDEX", 0 },
 };
 
-static void the_tags_are_compared_when_asked_to_look_deep(void **state)
+static const struct change stream_changes[] = {
+	{ "DELETE FROM stream", "STREAM_INDEX", 0 },
+	{ "UPDATE stream SET version = version + 1", "STREAM_INDEX", 0 },
+	{ "UPDATE stream SET version = version - 1", "STREAM_INDEX", 0 },
+	{ "UPDATE stream SET domain = 99", "STREAM_INDEX", 0 },
+	{ "UPDATE stream SET stream = stream || 'x'", "STREAM_INDEX", 0 },
+	{ "INSERT INTO stream VALUES ('a/none', 1, 1)", "STREAM_INDEX", 0 },
+};
+
+static void streams_are_compared_with_their_events(void **state)
 {
 	(void)state;
-	expect_all(tag_changes, COUNT(tag_changes), true, true);
+	expect_all(stream_changes, COUNT(stream_changes), true, false);
+}
+
+static void the_terms_are_compared_when_asked_to_look_deep(void **state)
+{
+	(void)state;
+	expect_all(term_changes, COUNT(term_changes), true, true);
 }
 
 /* The key is changed for another one that is known too: what the old one signed stays good. */
@@ -279,7 +296,8 @@ int main(void)
 		cmocka_unit_test(the_words_of_the_small_tables_are_covered),
 		cmocka_unit_test(any_change_to_the_schema_is_found),
 		cmocka_unit_test(statistics_of_analyze_are_no_change),
-		cmocka_unit_test(the_tags_are_compared_when_asked_to_look_deep),
+		cmocka_unit_test(streams_are_compared_with_their_events),
+		cmocka_unit_test(the_terms_are_compared_when_asked_to_look_deep),
 		cmocka_unit_test(a_ledger_of_two_keys_verifies_with_both),
 	};
 	return cmocka_run_group_tests(tests, make_sealed, remove_sealed);
