@@ -62,7 +62,6 @@ struct piece {
 	size_t n_edges;
 	struct versions versions;
 	bool has_link; /* the link before the piece is known */
-	uint8_t link_before[EVENT_HASH_SIZE];
 	uint8_t link[EVENT_HASH_SIZE];
 	uint64_t events, macs, unverified, unreadable;
 	uint64_t max_clock;
@@ -79,8 +78,6 @@ struct joined {
 	struct edge *edges;
 	size_t n_edges;
 	uint64_t chains; /* that have an event in the range */
-	bool has_link;
-	uint8_t link[EVENT_HASH_SIZE];
 	struct versions versions;
 };
 

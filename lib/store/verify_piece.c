@@ -260,7 +260,6 @@ static enum ledger_status load_link(struct pass *p, uint64_t before, struct ledg
 			verify_report_damage(p->v, "MARK_MISMATCH", NULL, before,
 				"the mark is missing or malformed");
 	}
-	memcpy(piece->link_before, piece->link, EVENT_HASH_SIZE);
 	return LEDGER_OK;
 }
 

@@ -1,4 +1,7 @@
-/* Joining the pieces in order: what lies on both sides of a seam has to fit. */
+/*
+ * Joining the pieces in order: what lies on both sides of a seam has to fit. (The link does by itself: each
+ * piece begins with the link of the mark that the one before it has compared.)
+ */
 #include "verify.h"
 
 #include <stdlib.h>
@@ -88,7 +91,6 @@ static void forget_edges(struct joined *j)
 {
 	for (size_t i = 0; i < j->n_edges; i++)
 		j->edges[i].seen = false;
-	j->has_link = false;
 }
 
 static enum ledger_status join_piece(
@@ -102,12 +104,6 @@ static enum ledger_status join_piece(
 	for (uint64_t chain = 0; chain < piece->n_edges; chain++)
 		if (piece->edges[chain].seen)
 			TRY(join_edge(v, l, chain, &piece->edges[chain], err));
-	if (j->has_link && piece->has_link &&
-		memcmp(j->link, piece->link_before, EVENT_HASH_SIZE) != 0)
-		verify_report_damage(v, "MARK_MISMATCH", NULL, piece->from - 1,
-			"the mark's link is not that of the events before it");
-	j->has_link = piece->has_link;
-	memcpy(j->link, piece->link, EVENT_HASH_SIZE);
 	return versions_join(&j->versions, &piece->versions, err);
 }
 

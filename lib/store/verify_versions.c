@@ -78,8 +78,7 @@ static enum ledger_status add_slot(
 	}
 	if (later->first <= slot->highest)
 		slot->first = 0;
-	if (later->highest > slot->highest)
-		slot->highest = later->highest;
+	slot->highest = later->highest; /* lower only where it is suspect */
 	return LEDGER_OK;
 }
 
