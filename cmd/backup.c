@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "command.h"
+#include "interrupt.h"
 #include "output.h"
 #include "../lib/base/banned.h"
 
@@ -123,6 +124,7 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	}
 	const char *path = argv[0];
 	struct ledger_verify_report report = { 0 };
+	interrupt_removes_partials();
 	enum ledger_status status = ledger_backup(l, path, force, on_progress, NULL, &report, err);
 	progress_clear();
 	if (status != LEDGER_OK)

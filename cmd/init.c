@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "command.h"
 #include "form.h"
 #include "init-config.h"
+#include "interrupt.h"
 #include "output.h"
 #include "settings.h"
 
@@ -25,15 +27,24 @@ static const struct opt opts[] = {
 	{ 0 },
 };
 
-/* What is to be made, and what was: that goes again when a later step fails. */
+/*
+ * What is to be made, and what was: that goes again when a later step fails.
+ *
+ * Key, config and ledger are filled under temporary names and then put in place in this order. So a ledger
+ * that is in its place was made whole; and one that is left under its temporary name tells that an init was
+ * killed, of which key and config may be in place already: these are taken as they are.
+ */
 struct plan {
 	struct arena arena; /* of the texts */
+	struct buf text;    /* of the config */
 	const char *node;
 	const char *config;
 	const char *database;
 	const char *key;
 	const char *state_dir; /* absolute */
-	bool has_key;	       /* --key-file names one that is there */
+	bool goes_on;	       /* an earlier init was killed half way */
+	bool has_key;	       /* --key-file names one that is there, or that init left one */
+	bool has_config;       /* that init left one, with the text of this one */
 	bool made_state_dir, made_key, made_config;
 	char key_id[EVENT_KEY_ID_SIZE + 1]; /* "" where it could not be asked */
 };
@@ -42,6 +53,7 @@ struct plan {
 
 static void plan_done(struct plan *p)
 {
+	buf_done(&p->text);
 	arena_done(&p->arena);
 }
 
@@ -129,6 +141,51 @@ static enum ledger_status choose_group(struct ledger_error *err)
 	return hint(err, "make it with: groupadd --system %s", group);
 }
 
+/* Length of the folder part, the slash included; 0 for the working folder. */
+static size_t folder_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* How the config names a file: by its bare name where it lies beside it, else by its whole path. */
+static enum ledger_status name_in_config(
+	struct plan *p, const char *path, const char **out, struct ledger_error *err)
+{
+	size_t n = folder_length(path);
+	if (path[0] != '/' && n == folder_length(p->config) && memcmp(path, p->config, n) == 0) {
+		*out = path + n;
+		return LEDGER_OK;
+	}
+	return make_absolute(p, path, out, err);
+}
+
+static enum ledger_status compose_config(struct plan *p, struct ledger_error *err)
+{
+	struct init_config config = { .node = p->node, .group = group, .state_dir = p->state_dir };
+	TRY(name_in_config(p, p->database, &config.database, err));
+	TRY(name_in_config(p, p->key, &config.key, err));
+	init_config_add(&p->text, &config);
+	return buf_check(&p->text, err);
+}
+
+/* Is there a config with just the text that would be written? */
+static bool config_is_there(const struct plan *p)
+{
+	struct slice text = buf_slice(&p->text);
+	char found[4096];
+	CLEANUP_FD int fd = open(p->config, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	while (fd >= 0) {
+		ssize_t n = read(fd, found, sizeof(found));
+		if (n == 0)
+			return text.len == 0;
+		if (n < 0 || !slice_starts(text, (struct slice){ found, (size_t)n }))
+			return false;
+		text = slice_from(text, (size_t)n);
+	}
+	return false;
+}
+
 static enum ledger_status choose(struct plan *p, struct ledger_error *err)
 {
 	TRY(choose_node(p, err));
@@ -137,19 +194,15 @@ static enum ledger_status choose(struct plan *p, struct ledger_error *err)
 	TRY(choose_path(flags.database, "ledger.db", "--database", &p->database, err));
 	TRY(choose_path(flags.key_file, "ledger.key", "--key-file", &p->key, err));
 	TRY(choose_state_dir(p, err));
+	TRY(compose_config(p, err));
 	struct stat st;
-	p->has_key = flags.key_file && lstat(p->key, &st) == 0;
+	p->goes_on = partial_is_left(p->database);
+	p->has_key = (flags.key_file || p->goes_on) && lstat(p->key, &st) == 0;
+	p->has_config = p->goes_on && config_is_there(p);
 	return LEDGER_OK;
 }
 
 /* --- Checking, before anything is made ------------------------------------------------------- */
-
-/* Length of the folder part, the slash included; 0 for the working folder. */
-static size_t folder_length(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? (size_t)(slash - path) + 1 : 0;
-}
 
 static enum ledger_status check_folder(struct plan *p, const char *path, struct ledger_error *err)
 {
@@ -179,6 +232,14 @@ static enum ledger_status check_absent(
 		"nothing was changed; work in another folder, or name another file with %s", flag);
 }
 
+static bool is_empty(const char *path, const char *suffix)
+{
+	CLEANUP_BUF struct buf name = { 0 };
+	struct stat st;
+	buf_addf(&name, "%s%s", path, suffix);
+	return lstat(buf_text(&name), &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
 static enum ledger_status check(struct plan *p, struct ledger_error *err)
 {
 	/* What SQLite keeps beside a database would become part of the new one. */
@@ -187,10 +248,11 @@ static enum ledger_status check(struct plan *p, struct ledger_error *err)
 	TRY(check_folder(p, p->database, err));
 	TRY(check_folder(p, p->key, err));
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-		TRY(check_absent(p->database, suffixes[i], "--database", err));
+		if (!(p->goes_on && i > 0 && is_empty(p->database, suffixes[i])))
+			TRY(check_absent(p->database, suffixes[i], "--database", err));
 	if (!p->has_key)
 		TRY(check_absent(p->key, "", "--key-file", err));
-	return check_absent(p->config, "", "--config", err);
+	return p->has_config ? LEDGER_OK : check_absent(p->config, "", "--config", err);
 }
 
 /* --- Making ---------------------------------------------------------------------------------- */
@@ -224,81 +286,44 @@ static enum ledger_status make_state_dir(struct plan *p, struct ledger_error *er
 	return file_make_folder(p->state_dir, group, group ? 02770 : 0700, err);
 }
 
-static enum ledger_status make_key(struct plan *p, struct ledger_error *err)
+static enum ledger_status prepare_key(struct plan *p, struct partial *key, struct ledger_error *err)
 {
-	if (!p->has_key) {
-		TRY(ledger_key_create(p->key, group, err));
-		p->made_key = true;
-	}
-	/* Only for the answer: whether an existing key can be used is for ledger_create to say. */
+	if (!p->has_key)
+		TRY(ledger_key_prepare(p->key, group, key, err));
+	/* Only for the answer: whether an existing key can be used is for ledger_prepare to say. */
 	struct ledger_error ignored;
-	if (ledger_key_id(p->key, group, p->key_id, &ignored) != LEDGER_OK)
+	if (ledger_key_id(key->path ? key->path : p->key, group, p->key_id, &ignored) != LEDGER_OK)
 		p->key_id[0] = '\0';
 	return LEDGER_OK;
 }
 
-/* How the config names a file: by its bare name where it lies beside it, else by its whole path. */
-static enum ledger_status name_in_config(
-	struct plan *p, const char *path, const char **out, struct ledger_error *err)
+static enum ledger_status prepare_config(
+	struct plan *p, struct partial *config, struct ledger_error *err)
 {
-	size_t n = folder_length(path);
-	if (path[0] != '/' && n == folder_length(p->config) && memcmp(path, p->config, n) == 0) {
-		*out = path + n;
+	if (p->has_config)
 		return LEDGER_OK;
-	}
-	return make_absolute(p, path, out, err);
+	TRY(partial_begin(config, p->config, err));
+	TRY(file_write_all(config->fd, buf_slice(&p->text), p->config, err));
+	return file_share(config->fd, p->config, group, group ? 0640 : 0644, err);
 }
 
-static enum ledger_status write_config(struct plan *p, struct slice text, struct ledger_error *err)
-{
-	CLEANUP_FD int fd =
-		open(p->config, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return fail_errno(err, "cannot make %s", p->config);
-	p->made_config = true;
-	TRY(file_write_all(fd, text, p->config, err));
-	if (group)
-		TRY(file_share(fd, p->config, group, 0640, err));
-	if (fsync(fd) != 0)
-		return fail_errno(err, "cannot sync %s", p->config);
-	return file_sync_folder(p->config, err);
-}
-
-static enum ledger_status make_config(struct plan *p, struct ledger_error *err)
-{
-	CLEANUP_BUF struct buf text = { 0 };
-	struct init_config config = { .node = p->node, .group = group, .state_dir = p->state_dir };
-	TRY(name_in_config(p, p->database, &config.database, err));
-	TRY(name_in_config(p, p->key, &config.key, err));
-	init_config_add(&text, &config);
-	TRY(buf_check(&text, err));
-	return write_config(p, buf_slice(&text), err);
-}
-
-static enum ledger_status make_ledger(const struct plan *p, struct ledger_error *err)
+static enum ledger_status prepare_ledger(
+	const struct plan *p, const char *key, struct partial *ledger, struct ledger_error *err)
 {
 	struct ledger_options options = {
 		.path = p->database,
 		.mode = LEDGER_MODE_WRITE,
 		.node = p->node,
-		.sign_key = p->key,
+		.sign_key = key,
 		.state_dir = p->state_dir,
 		.group = group,
 		.timeout = flags.timeout == SETTINGS_NOT_GIVEN ? DEFAULT_TIMEOUT : flags.timeout,
 	};
-	return ledger_create(&options, err);
+	return ledger_prepare(&options, ledger, err);
 }
 
-/* The ledger comes last: ledger_create removes its own, so here is never a ledger to be removed. */
-static enum ledger_status make(struct plan *p, struct ledger_error *err)
-{
-	TRY(make_state_dir(p, err));
-	TRY(make_key(p, err));
-	TRY(make_config(p, err));
-	return make_ledger(p, err);
-}
-
-static void unmake(const struct plan *p)
+/* There is never a ledger to be removed: it comes last. */
+static void unmake(struct plan *p)
 {
 	if (p->made_config)
 		unlink(p->config);
@@ -306,6 +331,51 @@ static void unmake(const struct plan *p)
 		unlink(p->key);
 	if (p->made_state_dir)
 		rmdir(p->state_dir);
+	p->made_config = p->made_key = p->made_state_dir = false;
+}
+
+static enum ledger_status put_in_place(struct plan *p, struct partial *key, struct partial *config,
+	struct partial *ledger, struct ledger_error *err)
+{
+	if (!p->has_key)
+		TRY(partial_commit(key, false, err));
+	p->made_key = !p->has_key;
+	if (!p->has_config)
+		TRY(partial_commit(config, false, err));
+	p->made_config = !p->has_config;
+	return ledger_put_in_place(ledger, group, err);
+}
+
+/* Asked to stop, all three are put in place or none. */
+static enum ledger_status put_all_in_place(struct plan *p, struct partial *key,
+	struct partial *config, struct partial *ledger, struct ledger_error *err)
+{
+	sigset_t deadly, before;
+	sigemptyset(&deadly);
+	sigaddset(&deadly, SIGHUP);
+	sigaddset(&deadly, SIGINT);
+	sigaddset(&deadly, SIGTERM);
+	sigprocmask(SIG_BLOCK, &deadly, &before);
+	enum ledger_status status = put_in_place(p, key, config, ledger, err);
+	if (status)
+		unmake(p);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return status;
+}
+
+static enum ledger_status make(struct plan *p, struct ledger_error *err)
+{
+	CLEANUP_PARTIAL struct partial key = { 0 }, config = { 0 }, ledger = { 0 };
+	interrupt_removes_partials();
+	TRY(make_state_dir(p, err));
+	TRY(prepare_key(p, &key, err));
+	TRY(prepare_config(p, &config, err));
+	TRY(prepare_ledger(p, key.path ? key.path : p->key, &ledger, err));
+	TRY(put_all_in_place(p, &key, &config, &ledger, err));
+	partial_sweep(p->key);
+	partial_sweep(p->config);
+	partial_sweep(p->database);
+	return LEDGER_OK;
 }
 
 /* --- Telling --------------------------------------------------------------------------------- */

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "../lib/base/banned.h"
 
 struct output output = { .columns = 80 };
@@ -23,8 +23,10 @@ static int failure; /* errno of the first write that failed; 0: none */
 
 /* The file of -o; path is NULL where there is none. */
 static struct {
-	char *path;    /* what is replaced, links followed */
-	char *partial; /* what is written until then; NULL: `path` is written as it stands */
+	char *path; /* what is replaced, links followed */
+	struct partial
+		partial; /* what is written until then; without a path `path` is written as it stands */
+	bool in_place;
 } file;
 
 /* --- Bytes ----------------------------------------------------------------------------------- */
@@ -152,41 +154,15 @@ enum ledger_status out_flush(struct ledger_error *err)
 
 static void forget_file(void)
 {
-	if (out_fd > STDERR_FILENO)
+	if (file.in_place)
 		close(out_fd);
 	out_fd = STDOUT_FILENO;
 	used = 0;
 	failure = 0;
-	char *partial = file.partial;
-	file.partial = NULL; /* before it is freed: remove_partial may come any time */
-	free(partial);
+	file.in_place = false;
+	partial_drop(&file.partial);
 	free(file.path);
 	file.path = NULL;
-}
-
-/* Killed half way: the partial file goes, then the signal does what it came for. */
-static void remove_partial(int signal_number)
-{
-	if (file.partial)
-		unlink(file.partial);
-	raise(signal_number);
-}
-
-static void remove_partial_when_killed(void)
-{
-	static const int deadly[] = { SIGHUP, SIGINT, SIGTERM };
-	struct sigaction action = { .sa_handler = remove_partial, .sa_flags = (int)SA_RESETHAND };
-	struct sigaction old;
-	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
-		if (sigaction(deadly[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
-			sigaction(deadly[i], &action, NULL);
-}
-
-/* The length of the folder's part of a path, its last slash included. */
-static int folder_length(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? (int)(slash - path) + 1 : 0;
 }
 
 static mode_t mode_of_new_files(void)
@@ -208,16 +184,12 @@ static enum ledger_status cannot_write(const char *path, struct ledger_error *er
 
 static enum ledger_status open_partial(mode_t mode, struct ledger_error *err)
 {
-	int folder = folder_length(file.path);
-	if (asprintf(&file.partial, "%.*s.%s.XXXXXX", folder, file.path, file.path + folder) < 0) {
-		file.partial = NULL;
-		return fail(err, LEDGER_NO_MEMORY, "out of memory");
-	}
-	out_fd = mkostemp(file.partial, O_CLOEXEC);
-	if (out_fd < 0 || fchmod(out_fd, mode) != 0)
-		return cannot_write(file.path, err);
-	remove_partial_when_killed();
-	return LEDGER_OK;
+	interrupt_removes_partials();
+	partial_sweep(file.path);
+	if (partial_begin(&file.partial, file.path, err) != LEDGER_OK)
+		return err->status == LEDGER_NO_MEMORY ? err->status : cannot_write(file.path, err);
+	out_fd = file.partial.fd;
+	return fchmod(out_fd, mode) == 0 ? LEDGER_OK : cannot_write(file.path, err);
 }
 
 static enum ledger_status open_in_place(struct ledger_error *err)
@@ -225,6 +197,7 @@ static enum ledger_status open_in_place(struct ledger_error *err)
 	out_fd = open(file.path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (out_fd < 0)
 		return cannot_write(file.path, err);
+	file.in_place = true;
 	return LEDGER_OK;
 }
 
@@ -257,30 +230,10 @@ enum ledger_status out_file_begin(const char *path, struct ledger_error *err)
 	return LEDGER_OK;
 }
 
-/* The new name lasts only once the folder is on disk too. */
-static void sync_folder(const char *path)
-{
-	int length = folder_length(path);
-	char *folder = length ? strndup(path, (size_t)length) : strdup(".");
-	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-	free(folder);
-}
-
 static enum ledger_status put_in_place(struct ledger_error *err)
 {
 	TRY(out_flush(err));
-	if (!file.partial)
-		return LEDGER_OK;
-	if (fsync(out_fd) != 0)
-		return fail_errno(err, "cannot sync %s", file.partial);
-	if (rename(file.partial, file.path) != 0)
-		return fail_errno(err, "cannot replace %s", file.path);
-	sync_folder(file.path);
-	return LEDGER_OK;
+	return file.partial.path ? partial_commit(&file.partial, true, err) : LEDGER_OK;
 }
 
 enum ledger_status out_file_commit(struct ledger_error *err)
@@ -299,7 +252,5 @@ void out_file_abort(void)
 {
 	if (!file.path)
 		return;
-	if (file.partial)
-		unlink(file.partial);
 	forget_file();
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/partial.h"
 #include "base/slice.h"
 #include "base/time.h"
 #include "base/uuid.h"
@@ -27,6 +28,10 @@ struct ledger;
  * not NULL), never over an existing file (LEDGER_REFUSED). Synced, and its folder too.
  */
 enum ledger_status ledger_key_create(const char *path, const char *group, struct ledger_error *err);
+
+/* The same up to the last step: partial_commit puts it in place. */
+enum ledger_status ledger_key_prepare(
+	const char *path, const char *group, struct partial *out, struct ledger_error *err);
 
 /* The key id that the key file at `path` has, NUL-terminated; its group may be `group` (NULL: none). */
 enum ledger_status ledger_key_id(const char *path, const char *group,
@@ -57,6 +62,12 @@ struct ledger_options {
 
 /* Makes an empty ledger for a node, refusing (LEDGER_REFUSED) to touch an existing file. */
 enum ledger_status ledger_create(const struct ledger_options *options, struct ledger_error *err);
+
+/* The same in two steps: filled under a temporary name; given its own. */
+enum ledger_status ledger_prepare(
+	const struct ledger_options *options, struct partial *out, struct ledger_error *err);
+enum ledger_status ledger_put_in_place(
+	struct partial *file, const char *group, struct ledger_error *err);
 
 /* Opens a ledger. What `options` points to must outlive it. Keys are read on first use. */
 enum ledger_status ledger_open(

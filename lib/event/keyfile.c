@@ -115,21 +115,26 @@ static enum ledger_status write_key(
 	enum ledger_status status = file_write_all(fd, buf_slice(&hex), path, err);
 	chain_wipe(hex.ptr, hex.len);
 	TRY(status);
-	TRY(file_share(fd, path, group, group ? 0640 : 0600, err));
-	if (fsync(fd) != 0)
-		return fail_errno(err, "cannot sync %s", path);
-	return file_sync_folder(path, err);
+	return file_share(fd, path, group, group ? 0640 : 0600, err);
+}
+
+enum ledger_status ledger_key_prepare(
+	const char *path, const char *group, struct partial *out, struct ledger_error *err)
+{
+	CLEANUP_PARTIAL struct partial file = { 0 };
+	struct stat st;
+	if (lstat(path, &st) == 0)
+		return fail(err, LEDGER_REFUSED, "key file %s exists", path);
+	TRY(partial_begin(&file, path, err));
+	TRY(write_key(file.fd, path, group, err));
+	*out = file;
+	file = (struct partial){ 0 };
+	return LEDGER_OK;
 }
 
 enum ledger_status ledger_key_create(const char *path, const char *group, struct ledger_error *err)
 {
-	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-		return fail(err, LEDGER_REFUSED, "key file %s exists", path);
-	if (fd < 0)
-		return fail_errno(err, "cannot make key file %s", path);
-	enum ledger_status status = write_key(fd, path, group, err);
-	if (status)
-		unlink(path);
-	return status;
+	CLEANUP_PARTIAL struct partial file = { 0 };
+	TRY(ledger_key_prepare(path, group, &file, err));
+	return partial_commit(&file, false, err);
 }

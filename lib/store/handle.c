@@ -1,12 +1,7 @@
-/* Making, opening and closing a ledger, and its keys. */
+/* Opening and closing a ledger, and its keys. */
 #include "handle.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "../base/file.h"
 #include "../event/keyfile.h"
@@ -90,7 +85,7 @@ enum ledger_status handle_random(struct ledger *l, void *out, size_t n, struct l
 
 /* --- Open and close -------------------------------------------------------------------------- */
 
-static enum ledger_status new_handle(
+enum ledger_status handle_new(
 	struct ledger **out, const struct ledger_options *options, struct ledger_error *err)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
@@ -123,7 +118,7 @@ enum ledger_status ledger_open(
 {
 	__attribute__((cleanup(close_handle))) struct ledger *l = NULL;
 	struct seal seal;
-	TRY(new_handle(&l, options, err));
+	TRY(handle_new(&l, options, err));
 	TRY(store_open(&l->store, options->path,
 		options->mode == LEDGER_MODE_WRITE ? STORE_WRITE : STORE_READ, options->timeout,
 		err));
@@ -149,83 +144,4 @@ void ledger_close(struct ledger *l)
 	file_close(&l->head_fd);
 	file_close(&l->watch_fd);
 	free(l);
-}
-
-/* --- Create ---------------------------------------------------------------------------------- */
-
-/* The file first, by us, so that its mode does not hang on the umask; SQLite copies it to -wal and -shm. */
-static enum ledger_status make_file(const struct ledger_options *options, struct ledger_error *err)
-{
-	CLEANUP_FD int fd =
-		open(options->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EEXIST)
-		return fail(err, LEDGER_REFUSED, "%s exists", options->path);
-	if (fd < 0)
-		return fail_errno(err, "cannot make %s", options->path);
-	enum ledger_status status =
-		file_share(fd, options->path, options->group, options->group ? 0660 : 0600, err);
-	if (status)
-		unlink(options->path);
-	return status;
-}
-
-static enum ledger_status write_first_seal(struct ledger *l, struct ledger_error *err)
-{
-	struct seal seal = { .epoch = time_now() };
-	TRY(home_of_file(l->options.path, &seal.inode, &seal.birth, err));
-	memcpy(seal.key, l->keys[0].id, sizeof(seal.key));
-	seal_mac(l, &seal, &l->keys[0], seal.mac);
-	return seal_insert(l, &seal, err);
-}
-
-static enum ledger_status fill_file(struct ledger *l, struct ledger_error *err)
-{
-	char identity[128];
-	struct slice node = slice_of(l->options.node);
-	if (!slice_is_token(node))
-		return fail(err, LEDGER_INVALID, "node name '%.80s' is not a token",
-			node.ptr ? node.ptr : "");
-	memcpy(l->node, node.ptr, node.len);
-	TRY(handle_load_keys(l, err));
-	if (!l->can_sign)
-		return fail(err, LEDGER_USAGE, "a new ledger needs a signing key");
-	TRY(store_open(&l->store, l->options.path, STORE_CREATE, l->options.timeout, err));
-	TRY(store_run_script(l->store, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;", err));
-	snprintf(identity, sizeof(identity),
-		"PRAGMA application_id = %d; PRAGMA user_version = %d;", FORMAT_APPLICATION_ID,
-		FORMAT_VERSION);
-	TRY(store_begin_write(l->store, err));
-	TRY(store_run_script(l->store, identity, err));
-	TRY(store_run_script(l->store, sql_schema, err));
-	TRY(write_first_seal(l, err));
-	TRY(store_commit(l->store, err));
-	TRY(store_fold(
-		l->store, err)); /* so that even a copy of the bare file says that it is a ledger */
-	return file_sync_folder(l->options.path, err);
-}
-
-static void remove_file(const char *path)
-{
-	static const char *const suffixes[] = { "", "-wal", "-shm" };
-	for (size_t i = 0; i < 3; i++) {
-		CLEANUP_BUF struct buf name = { 0 };
-		buf_addf(&name, "%s%s", path, suffixes[i]);
-		unlink(buf_text(&name));
-	}
-}
-
-enum ledger_status ledger_create(const struct ledger_options *options, struct ledger_error *err)
-{
-	struct ledger *l;
-	TRY(new_handle(&l, options, err));
-	enum ledger_status status = make_file(options, err);
-	if (!status) {
-		status = fill_file(l, err);
-		ledger_close(l);
-		if (status)
-			remove_file(options->path);
-		return status;
-	}
-	ledger_close(l);
-	return status;
 }

@@ -93,6 +93,9 @@ struct ledger {
 };
 
 /* handle.c */
+/* A handle with no store yet; ledger_close takes it. */
+enum ledger_status handle_new(
+	struct ledger **out, const struct ledger_options *options, struct ledger_error *err);
 enum ledger_status handle_load_keys(struct ledger *l, struct ledger_error *err);
 const struct chain_key *handle_find_key(const struct ledger *l, struct slice id);
 enum ledger_status handle_random(struct ledger *l, void *out, size_t n, struct ledger_error *err);
