@@ -66,6 +66,13 @@ const char *const *command_formats(const struct command *command);
 enum ledger_status command_open_ledger(
 	enum ledger_mode mode, struct ledger **out, struct ledger_error *err);
 
+/*
+ * For a command that only reads, once everything is open: from here on it can neither write files nor
+ * make connections, but for what reading a ledger and -o need, files in `folder`, and files beside `file`
+ * (NULL: none).
+ */
+void command_confine(const char *folder, const char *file);
+
 /* Options of the program itself, before the command's name; the common ones are taken there too. */
 extern const struct opt program_opts[];
 extern bool version_asked;

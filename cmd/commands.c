@@ -1,6 +1,7 @@
 /* The commands there are, and the options that all of them take. */
 #include "command.h"
 #include "output.h"
+#include "sandbox.h"
 #include "settings.h"
 
 #include "../lib/base/banned.h"
@@ -98,4 +99,25 @@ enum ledger_status command_open_ledger(
 		.timeout = settings.timeout,
 	};
 	return ledger_open(out, &options, err);
+}
+
+/* The folder that a path names a file in. */
+static const char *folder_of(const char *path, struct buf *out)
+{
+	const char *slash = strrchr(path, '/');
+	buf_add(out, slash ? path : ".", slash && slash > path ? (size_t)(slash - path) : 1);
+	return buf_text(out);
+}
+
+void command_confine(const char *folder, const char *file)
+{
+	CLEANUP_BUF struct buf of_file = { 0 }, of_output = { 0 };
+	const char *replaced = out_file_path();
+	struct sandbox sandbox = {
+		.database = settings.database,
+		.writes_in = { folder, file ? folder_of(file, &of_file) : NULL },
+		.replaces_in = replaced ? folder_of(replaced, &of_output) : NULL,
+		.local_sockets = settings.group != NULL,
+	};
+	sandbox_enter(&sandbox);
 }

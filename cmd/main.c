@@ -4,6 +4,7 @@
  */
 #include "command.h"
 #include "output.h"
+#include "sandbox.h"
 #include "settings.h"
 
 #include <errno.h>
@@ -259,6 +260,7 @@ int main(int argc, char **argv)
 {
 	struct ledger_error err = { 0 };
 	fill_missing_descriptors();
+	sandbox_hide_memory();
 	signal(SIGPIPE, SIG_IGN);
 	if (asks_for_json(argc, argv))
 		output.format = FORMAT_JSON;

@@ -248,6 +248,11 @@ enum ledger_status out_file_commit(struct ledger_error *err)
 	return status;
 }
 
+const char *out_file_path(void)
+{
+	return file.partial.path ? file.path : NULL;
+}
+
 void out_file_abort(void)
 {
 	if (!file.path)

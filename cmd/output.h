@@ -61,6 +61,9 @@ enum ledger_status out_file_begin(const char *path, struct ledger_error *err);
 enum ledger_status out_file_commit(struct ledger_error *err);
 void out_file_abort(void);
 
+/* The file that out_file_commit will replace, links followed; NULL: there is none. */
+const char *out_file_path(void);
+
 /* Talk: "ledgerbox append: …\n" on stderr, escaped; silent with -q (warn is not). */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -209,6 +209,7 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	if (proof && output.format != FORMAT_TEXT)
 		return fail(err, LEDGER_USAGE, "--proof is text: it has no other format");
 	TRY(render_init(&s.render, NULL, true, err));
+	command_confine(NULL, NULL);
 	enum ledger_status status = show_all(&s, l, argc, argv, err);
 	if (flush(&failure) == LEDGER_OK)
 		return status;

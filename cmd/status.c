@@ -301,6 +301,7 @@ static enum ledger_status open_and_gather(
 	TRY(check_limits(&warn_at, &crit_at, err));
 	TRY(settings_read(err));
 	TRY(command_open_ledger(LEDGER_MODE_READ, l, err));
+	command_confine(NULL, NULL);
 	return facts_gather(*l, facts, err);
 }
 
@@ -332,6 +333,7 @@ static enum ledger_status run(struct ledger *none, int argc, char **argv, struct
 		return run_check(err);
 	TRY(settings_read(err));
 	TRY(command_open_ledger(LEDGER_MODE_READ, &l, err));
+	command_confine(NULL, NULL);
 	TRY(print(l, err));
 	return out_flush(err);
 }

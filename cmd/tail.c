@@ -18,6 +18,7 @@
 #include "output.h"
 #include "render.h"
 #include "resume.h"
+#include "settings.h"
 
 #include "../lib/base/banned.h"
 
@@ -345,6 +346,8 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	};
 	TRY(check_args(err));
 	TRY(prepare(&t, err));
+	/* A cursor is moved as events are printed. */
+	command_confine(NULL, args.cursor ? settings.database : args.cursor_file);
 	/* The header, which an empty ledger has too. */
 	TRY(write_page(&t, err));
 	return t.over ? LEDGER_OK : print(&t, err);

@@ -11,6 +11,7 @@
 #include "command.h"
 #include "output.h"
 #include "report.h"
+#include "settings.h"
 #include "../lib/base/banned.h"
 
 /* Listed problems are kept in memory for the JSON report. */
@@ -178,6 +179,16 @@ static enum ledger_status run_report(
 	return status;
 }
 
+/* The state of this run is written where it was a whole one. */
+static void confine(void)
+{
+	struct ledger_error ignored;
+	const char *folder = is_part() ? NULL : settings.state_dir;
+	if (folder)
+		file_make_folder(folder, settings.group, settings.group ? 02770 : 0700, &ignored);
+	command_confine(folder, NULL);
+}
+
 static enum ledger_status run(struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	(void)argc;
@@ -191,6 +202,7 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	TRY(ask(&asked, &heads, err));
 	asked.context = &report;
 	struct ledger_error ignored;
+	confine();
 	/* Read before the run: each head lies in what the run reads, while one read afterwards may be newer.
 	 * A list that cannot be read is for the run to report. */
 	if (output.format == FORMAT_JSON)
