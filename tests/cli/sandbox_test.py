@@ -16,7 +16,7 @@ PROGRAM = os.environ["LEDGERBOX_BIN"]
 WORK = Path(tempfile.mkdtemp(prefix="sandbox."))
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("LEDGER")}
 ENVIRONMENT.update(XDG_STATE_HOME=str(WORK / "state"), TZ="UTC", LC_ALL="C.UTF-8")
-number, failures = 0, 0
+lines = []
 
 
 def ours(*words, code=0, **how):
@@ -49,16 +49,13 @@ def held(*words):
 
 
 def check(name, claim, *words):
-    global number, failures
-    number += 1
     try:
         claim(*words)
-        print(f"ok {number} {name}")
+        lines.append(("ok", name))
     except PermissionError as error:
-        print(f"ok {number} {name} # skip {error}")
+        lines.append(("ok", f"{name} # skip {error}"))
     except AssertionError as error:
-        failures += 1
-        print(f"not ok {number} {name}\n# {error}")
+        lines.append(("not ok", f"{name}\n# {error}"))
 
 
 def gave_up(*words):
@@ -106,8 +103,8 @@ def files_have_no_key():
 def main():
     try:
         ours("init", "--node", "store-a", "-q")
-        lines = b"".join(b'{"domain":"inventory","type":"t","payload":{"text":"%s"}}\n' % (b"a" * 400) for _ in range(50))
-        ours("append", input=lines)
+        events = b"".join(b'{"domain":"inventory","type":"t","payload":{"text":"%s"}}\n' % (b"a" * 400) for _ in range(50))
+        ours("append", input=events)
         for words in (["tail", "-n", "all"], ["tail", "-f", "-n", "all"], ["show", "1"], ["status"], ["verify"],
                 ["status", "--check"], ["tail", "--cursor", "c"], ["tail", "--cursor-file", "f"]):
             check(f"{' '.join(words)} gave up what it does not need", gave_up, *words)
@@ -118,10 +115,12 @@ def main():
             check(f"{' '.join(words)} prints no key", shows_no_key, *words)
         check("the key is in no argv and no environment", argv_has_no_key)
         check("the key is in no other file", files_have_no_key)
-        print(f"1..{number}")
     finally:
         shutil.rmtree(WORK)
-    sys.exit(failures > 0)
+    print(f"1..{len(lines)}")
+    for number, (result, name) in enumerate(lines, 1):
+        print(result, number, name)
+    sys.exit(any(result != "ok" for result, _ in lines))
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ static void what_is_no_regular_file_is_refused(void **state)
 static void a_missing_key_says_how_to_name_one(void **state)
 {
 	const struct place *p = *state;
-	assert_int_equal(read_key(p->key, NULL), LEDGER_IO);
+	assert_int_equal(read_key(p->key, NULL), LEDGER_USAGE);
 	assert_non_null(strstr(err.text, p->key));
 	assert_non_null(strstr(err.hint, "--key-file"));
 }
