@@ -6,6 +6,7 @@
 #include "command.h"
 #include "interrupt.h"
 #include "output.h"
+#include "settings.h"
 #include "../lib/base/banned.h"
 
 static bool force;
@@ -105,10 +106,27 @@ static enum ledger_status print_heads(struct ledger *l, const char *path,
 
 /* --- The command ----------------------------------------------------------------------------- */
 
+/* Why a key that is configured was not at hand; NULL: it was. */
+static const char *why_not(const char *path, struct ledger_error *err)
+{
+	char id[EVENT_KEY_ID_SIZE + 1];
+	return path && ledger_key_id(path, settings.group, id, err) != LEDGER_OK ? err->text : NULL;
+}
+
+static void say_why_without_macs(void)
+{
+	struct ledger_error err;
+	const char *why = why_not(settings.sign_key, &err);
+	for (size_t i = 0; !why && i < settings.n_verify_keys; i++)
+		why = why_not(settings.verify_keys[i], &err);
+	warn("the copy was verified without all MACs: %s",
+		why ? why : "some are of a key that is not configured");
+}
+
 static void say_what_is_missing(const char *path, const struct ledger_verify_report *report)
 {
 	if (report->macs < report->events || !report->seal_mac)
-		warn("the copy was verified without all MACs: no key was at hand for them");
+		say_why_without_macs();
 	note("%s: %" PRIu64 " event%s, verified", path, report->last, report->last == 1 ? "" : "s");
 	note("key and config are not in it: keep them elsewhere, and these heads with them");
 	note("to restore, put the file where the ledger was, without its old -wal and -shm, and "

@@ -61,12 +61,19 @@ static enum ledger_status print_one(
 	const struct ledger_chain *chain, void *context, struct ledger_error *err)
 {
 	(void)context;
-	return head_print(chain, err);
+	return chain->domain.ptr ? head_print(chain, err) : LEDGER_OK;
 }
 
 enum ledger_status heads_print(struct ledger *l, struct ledger_error *err)
 {
-	return ledger_chains(l, print_one, NULL, err);
+	TRY(ledger_chains(l, print_one, NULL, err));
+	uint64_t missing = ledger_malformed_chains(l);
+	if (!missing)
+		return LEDGER_OK;
+	fail(err, LEDGER_DAMAGED,
+		"%" PRIu64 " chain%s not listed: a name in the ledger is not one that it takes",
+		missing, missing == 1 ? " is" : "s are");
+	return hint(err, "ledgerbox verify lists what is wrong");
 }
 
 /* --- Lists of chains ------------------------------------------------------------------------- */

@@ -131,7 +131,7 @@ static enum ledger_status finish_output(enum ledger_status status, struct ledger
 		return status;
 	if (status == LEDGER_OK)
 		*err = out_err;
-	else
+	else if (!strstr(err->text, out_err.text)) /* or it is told as the cause */
 		warn("%s", out_err.text);
 	return status == LEDGER_OK ? written : status;
 }

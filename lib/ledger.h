@@ -251,6 +251,10 @@ typedef enum ledger_status ledger_chain_fn(
 enum ledger_status ledger_chains(
 	struct ledger *l, ledger_chain_fn *fn, void *context, struct ledger_error *err);
 
+/* How many chains the last ledger_chains could not name, because the ledger is damaged: of these the domain
+ * was absent, or they were left out. */
+uint64_t ledger_malformed_chains(const struct ledger *l);
+
 /* Distinct words for completion, in order, those beginning with `prefix`, at most `limit`. Tags are those
  * of the last million events or so. */
 enum ledger_words {

@@ -9,16 +9,25 @@
 /* Enough of a bad value to find it again, not enough to flood a terminal. */
 #define SHOWN_MAX 80
 
-static struct slice shown(struct slice s)
+/* As text in a message: a NUL would end it, and the value would look like a good one. */
+static const char *shown(struct slice s, char out[SHOWN_MAX + 2])
 {
-	return (struct slice){ s.ptr, s.len < SHOWN_MAX ? s.len : SHOWN_MAX };
+	size_t n = 0;
+	for (size_t i = 0; i < s.len && n < SHOWN_MAX; i++) {
+		if (s.ptr[i] == '\0')
+			out[n++] = '\\';
+		out[n++] = s.ptr[i] == '\0' ? '0' : s.ptr[i];
+	}
+	out[n] = '\0';
+	return out;
 }
 
 enum ledger_status event_check_domain(struct slice domain, struct ledger_error *err)
 {
+	char text[SHOWN_MAX + 2];
 	if (slice_is_token(domain))
 		return LEDGER_OK;
-	fail(err, LEDGER_INVALID, "domain '%.*s' is not a token", SLICE_ARG(shown(domain)));
+	fail(err, LEDGER_INVALID, "domain '%s' is not a token", shown(domain, text));
 	return hint(err, "1 to 64 of A-Z a-z 0-9 _ -");
 }
 
@@ -30,12 +39,13 @@ static bool is_type_char(char c)
 
 enum ledger_status event_check_type(struct slice type, struct ledger_error *err)
 {
+	char text[SHOWN_MAX + 2];
 	bool good = type.len >= 1 && type.len <= EVENT_TYPE_MAX;
 	for (size_t i = 0; good && i < type.len; i++)
 		good = is_type_char(type.ptr[i]);
 	if (good)
 		return LEDGER_OK;
-	fail(err, LEDGER_INVALID, "event type '%.*s' is not valid", SLICE_ARG(shown(type)));
+	fail(err, LEDGER_INVALID, "event type '%s' is not valid", shown(type, text));
 	return hint(err, "1 to 128 of A-Z a-z 0-9 _ - . :");
 }
 
@@ -59,25 +69,25 @@ static bool is_plain_text(struct slice s, bool solid)
 
 enum ledger_status event_check_stream(struct slice stream, struct ledger_error *err)
 {
+	char text[SHOWN_MAX + 2];
 	struct slice type, key;
 	if (!slice_cut(stream, '/', &type, &key)) {
-		fail(err, LEDGER_INVALID, "stream '%.*s' has no '/'", SLICE_ARG(shown(stream)));
+		fail(err, LEDGER_INVALID, "stream '%s' has no '/'", shown(stream, text));
 		return hint(err, "write it type/key, for example product/sku-1");
 	}
 	if (!slice_is_token(type)) {
-		fail(err, LEDGER_INVALID, "stream type '%.*s' is not a token",
-			SLICE_ARG(shown(type)));
+		fail(err, LEDGER_INVALID, "stream type '%s' is not a token", shown(type, text));
 		return hint(err, "1 to 64 of A-Z a-z 0-9 _ -, then / and the key");
 	}
 	if (key.len < 1 || key.len > EVENT_STREAM_KEY_MAX) {
-		fail(err, LEDGER_INVALID, "the key of stream '%.*s' has %zu bytes",
-			SLICE_ARG(shown(stream)), key.len);
+		fail(err, LEDGER_INVALID, "the key of stream '%s' has %zu bytes",
+			shown(stream, text), key.len);
 		return hint(err, "1 to 256 bytes of UTF-8");
 	}
 	if (!is_plain_text(key, false)) {
 		fail(err, LEDGER_INVALID,
-			"the key of stream '%.*s' has control characters or invalid UTF-8",
-			SLICE_ARG(shown(stream)));
+			"the key of stream '%s' has control characters or invalid UTF-8",
+			shown(stream, text));
 		return hint(err, "1 to 256 bytes of UTF-8 without control characters");
 	}
 	return LEDGER_OK;
@@ -85,11 +95,12 @@ enum ledger_status event_check_stream(struct slice stream, struct ledger_error *
 
 enum ledger_status event_check_tag(struct slice tag, struct ledger_error *err)
 {
+	char text[SHOWN_MAX + 2];
 	struct slice name, value;
 	if (slice_cut(tag, ':', &name, &value) && slice_is_token(name) && value.len >= 1 &&
 		value.len <= EVENT_TAG_VALUE_MAX && is_plain_text(value, true))
 		return LEDGER_OK;
-	fail(err, LEDGER_INVALID, "tag '%.*s' is not valid", SLICE_ARG(shown(tag)));
+	fail(err, LEDGER_INVALID, "tag '%s' is not valid", shown(tag, text));
 	return hint(err, "write it name:value, the value 1 to 191 bytes without white space");
 }
 

@@ -76,12 +76,12 @@ enum ledger_status keyfile_read(
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && errno == ELOOP)
 		return refuse(err, path, "is a symbolic link");
-	if (fd < 0) {
-		fail_errno(err, "cannot read key file %s", path);
-		return errno == ENOENT ? hint(err, "name the key with --key-file or keys: {sign: "
-						   "…} in the config")
-				       : err->status;
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		fail(err, LEDGER_USAGE, "there is no key file %s", path);
+		return hint(err, "name the key with --key-file or keys: {sign: …} in the config");
 	}
+	if (fd < 0)
+		return fail_errno(err, "cannot read key file %s", path);
 	TRY(check_private(fd, path, group, err));
 	char hex[KEY_HEX_SIZE + 2];
 	ssize_t n = read(fd, hex, sizeof(hex));

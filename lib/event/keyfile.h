@@ -7,7 +7,7 @@
 /*
  * Reads a key file. LEDGER_REFUSED: a symbolic link, no regular file, of another owner (neither
  * this user nor root), readable by others, or by a group other than `group` (NULL: by any group).
- * LEDGER_INVALID: not 64 hex digits (and one newline). LEDGER_IO and so on from the system.
+ * LEDGER_INVALID: not 64 hex digits (and one newline). LEDGER_USAGE: there is none. LEDGER_IO and so on from the system.
  */
 enum ledger_status keyfile_read(
 	const char *path, const char *group, struct chain_key *key, struct ledger_error *err);

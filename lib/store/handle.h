@@ -42,6 +42,7 @@ struct names {
 	size_t n_domains;
 	struct word_row *keys;
 	size_t n_keys;
+	uint64_t malformed; /* chains whose row is not one of ours: left out, or without a domain */
 	bool loaded;
 	uint64_t token; /* of the state of the file that was read */
 };

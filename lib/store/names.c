@@ -81,12 +81,15 @@ static enum ledger_status add_chain(struct ledger *l, struct stmt *st, struct le
 {
 	struct chain_row chain = { .origin = column_text(st, 1) };
 	if (!column_u64(st, 0, &chain.id) || !slice_is_token(chain.origin) ||
-		!column_u64(st, 2, &chain.epoch) || !column_u64(st, 3, &chain.domain))
+		!column_u64(st, 2, &chain.epoch) || !column_u64(st, 3, &chain.domain)) {
+		l->names.malformed++;
 		return LEDGER_OK;
+	}
 	const struct word_row *domain =
 		find_word(l->names.domains, l->names.n_domains, chain.domain);
 	chain.origin = arena_copy(&l->names.arena, chain.origin);
 	chain.domain_name = domain ? domain->name : (struct slice){ NULL, 0 };
+	l->names.malformed += !domain;
 	struct chain_row *grown =
 		grow(&l->names.arena, l->names.chains, l->names.n_chains, sizeof(*grown));
 	if (!chain.origin.ptr || !grown)
@@ -102,6 +105,7 @@ static enum ledger_status load_chains(struct ledger *l, struct ledger_error *err
 	uint64_t id, last = 0;
 	bool row;
 	l->names.n_chains = 0;
+	l->names.malformed = 0;
 	TRY(store_get(l->store, SQL_CHAINS, &st, err));
 	for (;;) {
 		TRY(stmt_row(l->store, st, &row, err));
@@ -147,6 +151,11 @@ static bool reload(struct ledger *l)
 		(l->names.loaded && token == l->names.token))
 		return false;
 	return names_load(l, &ignored) == LEDGER_OK;
+}
+
+uint64_t ledger_malformed_chains(const struct ledger *l)
+{
+	return l->names.malformed;
 }
 
 bool names_find(struct ledger *l, uint64_t chain, uint64_t key, struct names_found *out)

@@ -254,6 +254,13 @@ static uint64_t wal_size(const struct store *s)
 	return stat(buf_text(&path), &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+static enum ledger_status not_in_wal_mode(const struct store *s, struct ledger_error *err)
+{
+	fail(err, LEDGER_NOT_LEDGER, "%s is not in WAL mode: another program switched it off",
+		s->path);
+	return hint(err, "switch it on again: sqlite3 %.120s 'PRAGMA journal_mode = WAL'", s->path);
+}
+
 static enum ledger_status open_checked(
 	struct store *s, enum store_mode mode, const char *flags, struct ledger_error *err)
 {
@@ -267,7 +274,7 @@ static enum ledger_status open_checked(
 		TRY(ask(s, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
 			&dummy, err));
 		if (dummy != 1)
-			return fail(err, LEDGER_NOT_LEDGER, "%s is not in WAL mode", s->path);
+			return not_in_wal_mode(s, err);
 	}
 	return LEDGER_OK;
 }
@@ -314,10 +321,10 @@ static bool cannot_share(enum ledger_status status, int code)
 static enum ledger_status open_file(struct store *s, enum store_mode mode, struct ledger_error *err)
 {
 	if (access(s->path, mode == STORE_READ ? R_OK : R_OK | W_OK) != 0) {
-		fail_errno(err, "cannot open %s", s->path);
-		return errno == ENOENT ? hint(err, "make a ledger with: ledgerbox init, or name "
-						   "one with --database")
-				       : err->status;
+		if (errno != ENOENT && errno != ENOTDIR)
+			return fail_errno(err, "cannot open %s", s->path);
+		fail(err, LEDGER_NOT_LEDGER, "there is no ledger %s", s->path);
+		return hint(err, "make one with: ledgerbox init, or name one with --database");
 	}
 	struct stat st = { 0 };
 	if (stat(s->path, &st) == 0 && !S_ISREG(st.st_mode))
