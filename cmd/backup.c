@@ -119,8 +119,7 @@ static void say_why_without_macs(void)
 	const char *why = why_not(settings.sign_key, &err);
 	for (size_t i = 0; !why && i < settings.n_verify_keys; i++)
 		why = why_not(settings.verify_keys[i], &err);
-	warn("the copy was verified without all MACs: %s",
-		why ? why : "some are of a key that is not configured");
+	warn("the copy was verified without all MACs: %s", why ? why : "no key is configured");
 }
 
 static void say_what_is_missing(const char *path, const struct ledger_verify_report *report)

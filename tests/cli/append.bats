@@ -677,3 +677,19 @@ sales" ]
 	[ "$code" -eq 24 ]
 	[ "$kept" -ge "$answered" ]
 }
+
+@test "a NUL in a name is shown, not the end of it" {
+	echo '{"domain":"a\u0000b","type":"t","payload":1}' > line
+	fails 12 sh -c 'ledgerbox append < line'
+	[[ $stderr == *"domain 'a\\0b' is not a token"* ]]
+	echo '{"domain":"a","type":"t\u0000","payload":1}' > line
+	fails 12 sh -c 'ledgerbox append < line'
+	[[ $stderr == *"event type 't\\0' is not valid"* ]]
+}
+
+@test "where stdout is closed the cause is told once" {
+	run --separate-stderr bash -c 'exec ledgerbox append -d inventory -t t 1 >&-'
+	[ "$status" -eq 31 ]
+	[ "$(grep -c 'stdout is closed' <<< "$stderr")" -eq 1 ]
+	[[ $stderr == *"recorded up to position"* ]]
+}

@@ -108,3 +108,11 @@ prepare() {
 	fails 3 ledgerbox verify --expect-heads newer
 	[[ $output == *HEAD_MISSING* ]]
 }
+
+@test "it says why there was no key: its mode, or that it is not there" {
+	chmod 644 ledger.key
+	works ledgerbox backup copy.db
+	[[ $stderr == *"without all MACs: key file ledger.key can be read by others"* ]]
+	works ledgerbox backup --force --key-file other.key copy.db
+	[[ $stderr == *"without all MACs: there is no key file other.key"* ]]
+}

@@ -436,3 +436,28 @@ bash_offers() {
 	[[ "$(offers ledgerbox tail --tag prod)" == 'product\:sku-1' ]]
 	[[ "$(offers ledgerbox tail --config '')" == files ]]
 }
+
+@test "a ledger that is missing is none (13), a key file that is missing a matter of the call (2)" {
+	local command
+	for command in 'tail' 'verify' 'status' 'append -d d -t t 1' 'backup b.db'; do
+		fails 13 ledgerbox $command --database nowhere.db
+		[[ $stderr == *"there is no ledger nowhere.db"*"ledgerbox init"* ]]
+		fails 13 ledgerbox $command --database nowhere/ledger.db
+	done
+	a_ledger
+	fails 2 ledgerbox append --key-file nowhere.key -d d -t t 1
+	[[ $stderr == *"there is no key file nowhere.key"*"--key-file"* ]]
+	fails 2 ledgerbox verify --key-file nowhere.key
+	[[ $stderr == *"--hash-only"* ]]
+	fails 13 ledgerbox tail --database nowhere.db --format json
+	[[ $stderr == *'"retryable":false'* ]]
+}
+
+@test "WAL mode switched off by another program: it is said how to switch it on again" {
+	a_ledger
+	sqlite3 ledger.db 'pragma journal_mode = delete' > /dev/null
+	fails 13 ledgerbox append -d d -t t 1
+	[[ $stderr == *"not in WAL mode"*"sqlite3 ledger.db 'PRAGMA journal_mode = WAL'"* ]]
+	sqlite3 ledger.db 'PRAGMA journal_mode = WAL' > /dev/null
+	works ledgerbox append -d d -t t 1
+}

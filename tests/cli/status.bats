@@ -226,3 +226,12 @@ as_a_reader() {
 	[[ $output == *"events       3"* ]]
 	[ "$(ls ro)" = ledger.db ]
 }
+
+@test "heads that cannot be named are not passed over in silence" {
+	a_few 2
+	ledgerbox append -q -d other -t t 1
+	sqlite3 ledger.db "drop trigger $(sqlite3 ledger.db "select name from sqlite_schema where type = 'trigger' and tbl_name = 'domain' and sql like '%update%' collate nocase limit 1"); update domain set name = 'a b' where name = 'other'"
+	fails 3 ledgerbox status --heads
+	[[ $output == *" inventory 2 "* && $output != *"a b"* ]]
+	[[ $stderr == *"1 chain is not listed"*"ledgerbox verify"* ]]
+}
