@@ -207,7 +207,7 @@ static enum ledger_status open_file(const char *path, struct ledger_error *err)
 	bool there = stat(path, &st) == 0;
 	if (!there && errno != ENOENT)
 		return cannot_write(path, err);
-	file.path = there ? realpath(path, NULL) : strdup(path);
+	file.path = there && S_ISREG(st.st_mode) ? realpath(path, NULL) : strdup(path);
 	if (!file.path)
 		return cannot_write(path, err);
 	if (there && S_ISDIR(st.st_mode))

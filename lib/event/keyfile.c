@@ -23,6 +23,7 @@ enum ledger_status keyfile_parse(struct slice hex, struct chain_key *key, struct
 	if (hex.len == KEY_HEX_SIZE + 1 && hex.ptr[KEY_HEX_SIZE] == '\n')
 		hex.len--;
 	if (!slice_unhex(hex, secret, sizeof(secret))) {
+		chain_wipe(secret, sizeof(secret)); /* as far as it was read */
 		fail(err, LEDGER_INVALID,
 			"a key is 64 hex digits, this has %zu characters or others among them",
 			hex.len);

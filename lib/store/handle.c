@@ -44,13 +44,21 @@ static enum ledger_status load_signing_key(struct ledger *l, struct ledger_error
 	return LEDGER_OK;
 }
 
+static void forget_keys(struct ledger *l)
+{
+	for (size_t i = 0; i < l->n_keys; i++)
+		chain_key_done(&l->keys[i]);
+	free(l->keys);
+	l->keys = NULL;
+	l->n_keys = 0;
+}
+
 enum ledger_status handle_load_keys(struct ledger *l, struct ledger_error *err)
 {
 	if (l->has_keys)
 		return LEDGER_OK;
 	const struct ledger_options *o = &l->options;
-	free(l->keys);
-	l->n_keys = 0;
+	forget_keys(l);
 	l->keys = calloc(o->n_verify_keys + 1, sizeof(*l->keys));
 	if (!l->keys)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
@@ -138,9 +146,7 @@ void ledger_close(struct ledger *l)
 	arena_done(&l->batch.arena);
 	names_done(&l->names);
 	store_close(l->store);
-	for (size_t i = 0; i < l->n_keys; i++)
-		chain_key_done(&l->keys[i]);
-	free(l->keys);
+	forget_keys(l);
 	file_close(&l->head_fd);
 	file_close(&l->watch_fd);
 	free(l);

@@ -461,3 +461,9 @@ bash_offers() {
 	sqlite3 ledger.db 'PRAGMA journal_mode = WAL' > /dev/null
 	works ledgerbox append -d d -t t 1
 }
+
+@test "-o takes what stdout is by its name, a pipe too" {
+	a_ledger
+	a_few 2
+	[ "$(ledgerbox tail --format payload -o /dev/stdout | cat)" = "$(ledgerbox tail --format payload)" ]
+}
