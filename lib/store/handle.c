@@ -2,6 +2,7 @@
 #include "handle.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "../base/file.h"
 #include "../event/keyfile.h"
@@ -121,6 +122,17 @@ static enum ledger_status check_node(struct ledger *l, struct ledger_error *err)
 	return hint(err, "name the right config with --config, or the right file with --database");
 }
 
+/* Whoever can write the file can throw away what was answered, and no key prevents that. */
+static enum ledger_status check_mode(struct ledger *l, struct ledger_error *err)
+{
+	struct stat st;
+	if (l->options.mode != LEDGER_MODE_WRITE || stat(store_path(l->store), &st) != 0 ||
+		!(st.st_mode & S_IWOTH))
+		return LEDGER_OK;
+	fail(err, LEDGER_REFUSED, "%s can be written by everybody", store_path(l->store));
+	return hint(err, "chmod o-w %.200s", store_path(l->store));
+}
+
 enum ledger_status ledger_open(
 	struct ledger **out, const struct ledger_options *options, struct ledger_error *err)
 {
@@ -132,6 +144,7 @@ enum ledger_status ledger_open(
 		err));
 	TRY(seal_read(l, &seal, err));
 	TRY(check_node(l, err));
+	TRY(check_mode(l, err));
 	l->epoch = seal.epoch;
 	*out = l;
 	l = NULL;

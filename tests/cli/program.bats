@@ -467,3 +467,15 @@ bash_offers() {
 	a_few 2
 	[ "$(ledgerbox tail --format payload -o /dev/stdout | cat)" = "$(ledgerbox tail --format payload)" ]
 }
+
+@test "a ledger that everybody can write is read, but takes no events" {
+	a_ledger
+	a_few 1
+	chmod 666 ledger.db
+	fails 14 ledgerbox append -d d -t t 1
+	[[ $stderr == *"ledger.db can be written by everybody"*"chmod o-w ledger.db"* ]]
+	works ledgerbox tail
+	works ledgerbox verify
+	chmod 660 ledger.db
+	works ledgerbox append -d d -t t 1
+}

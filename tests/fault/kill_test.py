@@ -125,7 +125,8 @@ class Kills(Campaign):
             folder = self.work / f"founded-{number}"
             folder.mkdir()
             while not (folder / "ledger.db").exists():
-                self.kill_at_random(["init", "--node", "store-b", "-q"], b"", 0.8, dice, folder)
+                if self.kill_at_random(["init", "--node", "store-b", "-q"], b"", 0.8, dice, folder)[0] not in (0, -9):
+                    return
             for words in (["append", "-q", "-d", "d", "-t", "t", "1"], ["verify", "-q", "--deep"]):
                 done = subprocess.run([self.program, *words], cwd=folder, env=self.environment, capture_output=True, timeout=300)
                 if done.returncode != 0:
