@@ -385,7 +385,7 @@ static void what_could_not_be_opened_is_neither_damaged_nor_verified(void **stat
 	unlink(golden.copy);
 	const struct verdict *v = verify_open(l, &o);
 	ledger_close(l);
-	assert_int_equal(v->status, LEDGER_IO);
+	assert_int_equal(v->status, LEDGER_NOT_LEDGER);
 	assert_int_equal(v->report.problems, 0);
 	assert_false(v->report.complete);
 	assert_int_equal(v->report.events, 0);
