@@ -31,7 +31,9 @@ class Kills(Campaign):
     def kill_at_random(self, words, stdin, chance, dice, folder=None):
         process = subprocess.Popen([self.program, *words], cwd=folder or self.folder, env=self.environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        timer = threading.Timer(dice.random() ** 2 * 0.15, process.kill)
+        # What follows is given the time to print something.
+        delay = dice.random() * 3 if "-f" in words else dice.random() ** 2 * 0.15
+        timer = threading.Timer(delay, process.kill)
         if dice.random() < chance:
             timer.start()
         out, err = process.communicate(stdin)
