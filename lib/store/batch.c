@@ -69,7 +69,7 @@ static enum ledger_status open_batch(struct ledger *l,
 		fail(err, LEDGER_USAGE, "there is no signing key");
 		return hint(err, "name it with --key-file or keys: {sign: …} in the config");
 	}
-	TRY(store_begin_write(l->store, err));
+	TRY(guard_begin_write(l, err));
 	enum ledger_status status = begin(l, err);
 	if (status)
 		ledger_rollback(l);

@@ -116,7 +116,7 @@ enum ledger_status ledger_cursor_get(
 enum ledger_status ledger_cursor_set(
 	struct ledger *l, struct slice name, uint64_t position, struct ledger_error *err)
 {
-	TRY(store_begin_write(l->store, err));
+	TRY(guard_begin_write(l, err));
 	enum ledger_status status = cursor_write(l, name, position, err);
 	if (status)
 		store_rollback(l->store);
@@ -138,7 +138,7 @@ enum ledger_status ledger_cursor_delete(
 	struct ledger *l, struct slice name, struct ledger_error *err)
 {
 	TRY(check_name(name, err));
-	TRY(store_begin_write(l->store, err));
+	TRY(guard_begin_write(l, err));
 	enum ledger_status status = delete_cursor(l, name, err);
 	if (status)
 		store_rollback(l->store);

@@ -81,6 +81,8 @@ struct ledger {
 	bool can_sign;
 	struct names names;
 	struct batch batch;
+	bool has_schema; /* it was ours when its number was that */
+	uint64_t schema_version;
 	bool has_place;
 	uint8_t place[EVENT_HASH_SIZE];
 	int head_fd; /* -1: not open */
@@ -119,6 +121,9 @@ enum ledger_status names_chain_id(struct ledger *l, struct slice origin, uint64_
 enum ledger_status names_key_id(
 	struct ledger *l, struct slice name, uint64_t *id, struct ledger_error *err);
 enum ledger_status names_load(struct ledger *l, struct ledger_error *err);
+
+/* guard.c: store_begin_write, refused (LEDGER_DAMAGED) where the schema is not ours. */
+enum ledger_status guard_begin_write(struct ledger *l, struct ledger_error *err);
 
 /* seal.c */
 enum ledger_status seal_read(struct ledger *l, struct seal *seal, struct ledger_error *err);

@@ -14,6 +14,11 @@
 #define NUMBER(constant)   TEXT_OF(constant)
 #define BLOCK_OF(position) position " / " NUMBER(FORMAT_BLOCK)
 
+/* What ANALYZE leaves behind does no harm. By its text: a name can be given to anything. */
+#define NOT_STATISTICS                                                                             \
+	"sql IS NOT NULL AND sql <> 'CREATE TABLE sqlite_stat1(tbl,idx,stat)' AND "                \
+	"sql <> 'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)'"
+
 static const char *const texts[SQL_COUNT_] = {
 	[SQL_SEAL] = "SELECT node, epoch, position, clock, link, inode, birth, signing_key, mac "
 		     "FROM seal WHERE id = 1",
@@ -128,10 +133,10 @@ static const char *const texts[SQL_COUNT_] = {
 		"SELECT chain, version FROM event WHERE position = ?1 AND stream = ?2 "
 		"AND domain = ?3",
 	[SQL_VERIFY_TERMS] = "SELECT each(block, term, position) FROM term",
-	/* What ANALYZE leaves behind does no harm. */
-	[SQL_SCHEMA] = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND NOT "
-		       "(type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')) "
-		       "ORDER BY type, name",
+	[SQL_SCHEMA] = "SELECT type, name, sql FROM sqlite_schema WHERE " NOT_STATISTICS
+		       " ORDER BY type, name",
+	[SQL_SCHEMA_OBJECTS] = "SELECT sql FROM sqlite_schema WHERE " NOT_STATISTICS,
+	[SQL_SCHEMA_VERSION] = "PRAGMA schema_version",
 	[SQL_INTEGRITY] = "PRAGMA integrity_check(100)",
 	[SQL_DATA_VERSION] = "PRAGMA data_version",
 };

@@ -109,6 +109,8 @@ static const struct row {
 	ROW(SQL_VERIFY_STREAM, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
 	SCAN(SQL_VERIFY_TERMS, "SCAN term", "verify --deep compares the whole table"),
 	ROW(SQL_SCHEMA, "SCAN sqlite_schema"),
+	ROW(SQL_SCHEMA_OBJECTS, "SCAN sqlite_schema"),
+	ROW(SQL_SCHEMA_VERSION, NO_PLAN),
 	ROW(SQL_INTEGRITY, NO_PLAN),
 	ROW(SQL_DATA_VERSION, NO_PLAN),
 };
