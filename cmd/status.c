@@ -173,8 +173,8 @@ static void add_verify(struct buf *out, const struct facts *facts)
 		buf_add_text(out, "none known here\n");
 		return;
 	}
-	buf_add_text(out, facts->last.ok ? "all well" : "FOUND DAMAGE");
-	buf_addf(out, ", up to position %" PRIu64 ", ", facts->last.position);
+	buf_add_text(out, facts->last.ok ? "all well, up to" : "FOUND DAMAGE, was well up to");
+	buf_addf(out, " position %" PRIu64 ", ", facts->last.position);
 	add_age(out, facts_age(facts, facts->last.finished));
 	buf_add_text(out, " ago\n");
 }

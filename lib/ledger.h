@@ -360,7 +360,7 @@ enum ledger_status ledger_verify(struct ledger *l, const struct ledger_verify_op
 
 /* The last complete verify kept in the state folder. LEDGER_NO without one. */
 struct ledger_last_verify {
-	uint64_t position;
+	uint64_t position; /* up to which all was well; not ok: when it last was */
 	uint64_t finished; /* µs, wall clock */
 	bool ok;
 };

@@ -155,38 +155,71 @@ static enum ledger_status check_known_id(struct ledger *l, const struct ledger_n
 
 /* --- Places ---------------------------------------------------------------------------------- */
 
-/* Is the row at a position that place in the chain? An index says so; a damaged one must not be built on. */
-static enum ledger_status check_place(struct ledger *l, const struct chain_tail *tail,
-	uint64_t position, struct ledger_error *err)
+static enum ledger_status damaged_index(struct ledger *l, struct ledger_error *err)
+{
+	fail(err, LEDGER_DAMAGED, "an index of %s does not fit its events", store_path(l->store));
+	return hint(err, "ledgerbox verify --deep lists what is wrong");
+}
+
+static enum ledger_status read_place(struct ledger *l, uint64_t position, uint64_t *chain,
+	uint64_t *sequence, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	uint64_t chain = 0, sequence = 0;
 	bool row;
 	TRY(store_get(l->store, SQL_CHAIN_PLACE, &st, err));
 	bind_u64(st, 1, position);
 	TRY(stmt_row(l->store, st, &row, err));
-	if (row && column_u64(st, 0, &chain) && column_u64(st, 1, &sequence) &&
-		chain == tail->chain && sequence == tail->sequence)
+	return row && column_u64(st, 0, chain) && column_u64(st, 1, sequence)
+		       ? LEDGER_OK
+		       : damaged_index(l, err);
+}
+
+/*
+ * Is the row at a position that place in the chain? An index says so; a damaged one must not be built on.
+ * One that lost the newest entry leads to the one before: the ledger's last row, if of this chain, is it.
+ */
+static enum ledger_status check_place(struct ledger *l, const struct chain_tail *tail,
+	uint64_t position, struct ledger_error *err)
+{
+	uint64_t chain, sequence;
+	TRY(read_place(l, position, &chain, &sequence, err));
+	if (chain != tail->chain || sequence != tail->sequence)
+		return damaged_index(l, err);
+	if (position == l->batch.seal.position)
 		return LEDGER_OK;
-	fail(err, LEDGER_DAMAGED, "an index of %s does not fit its events", store_path(l->store));
-	return hint(err, "ledgerbox verify --deep lists what is wrong");
+	TRY(read_place(l, l->batch.seal.position, &chain, &sequence, err));
+	return chain == tail->chain ? damaged_index(l, err) : LEDGER_OK;
+}
+
+/* The row of this node's chain; *fresh: made just now. */
+static enum ledger_status find_chain(struct ledger *l, struct slice domain, struct chain_tail *tail,
+	bool *fresh, struct ledger_error *err)
+{
+	uint64_t epoch = l->batch.seal.epoch;
+	TRY(names_domain_id(l, domain, true, &tail->domain, err));
+	enum ledger_status status =
+		names_chain_id(l, slice_of(l->node), epoch, tail->domain, false, &tail->chain, err);
+	*fresh = status == LEDGER_NO;
+	if (!*fresh)
+		return status;
+	return names_chain_id(l, slice_of(l->node), epoch, tail->domain, true, &tail->chain, err);
 }
 
 static enum ledger_status load_tail(
 	struct ledger *l, struct slice domain, struct chain_tail *tail, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	bool row;
+	bool row, fresh;
 	struct batch *b = &l->batch;
-	TRY(names_domain_id(l, domain, true, &tail->domain, err));
-	TRY(names_chain_id(
-		l, slice_of(l->node), b->seal.epoch, tail->domain, true, &tail->chain, err));
+	TRY(find_chain(l, domain, tail, &fresh, err));
 	memset(tail->domain_name, 0, sizeof(tail->domain_name));
 	memcpy(tail->domain_name, domain.ptr, domain.len); /* a token: at most 64 */
 	TRY(store_get(l->store, SQL_CHAIN_HEAD, &st, err));
 	bind_u64(st, 1, tail->chain);
 	TRY(stmt_row(l->store, st, &row, err));
 	tail->sequence = 0;
+	if (!row && !fresh) /* a chain's row comes with its first event, in one transaction */
+		return damaged_index(l, err);
 	if (!row) {
 		chain_genesis(slice_of(l->node), b->seal.epoch, domain, tail->hash);
 		return LEDGER_OK;

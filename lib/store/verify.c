@@ -19,22 +19,17 @@
 /* --since-last: behind what was verified, if that is still there. */
 static enum ledger_status start_behind_last(struct verification *v, struct ledger_error *err)
 {
-	CLEANUP_STMT struct stmt *st = NULL;
 	const struct verify_state *state = &v->state;
-	bool row;
+	bool fits;
 	if (!v->has_state || !state->ok || state->position == 0)
 		return LEDGER_OK; /* nothing to build on: all of it */
-	v->from = state->position + 1;
-	TRY(store_get(v->ledger->store, SQL_EVENT_HASH, &st, err));
-	bind_u64(st, 1, state->position);
-	TRY(stmt_row(v->ledger->store, st, &row, err));
-	struct slice hash = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
-	if (hash.len == EVENT_HASH_SIZE && memcmp(hash.ptr, state->hash, EVENT_HASH_SIZE) == 0)
-		return LEDGER_OK;
-	verify_report_damage(v, "ROLLED_BACK", NULL, state->position,
-		"position %" PRIu64 " is not the event that was verified last time",
-		state->position);
-	v->from = 1;
+	TRY(verify_state_fits(v, &fits, err));
+	if (fits)
+		v->from = state->position + 1;
+	else
+		verify_report_damage(v, "ROLLED_BACK", NULL, state->position,
+			"position %" PRIu64 " is not the event that was verified last time",
+			state->position);
 	return LEDGER_OK;
 }
 
@@ -237,12 +232,14 @@ static enum ledger_status verdict(
 	return LEDGER_OK;
 }
 
-/* A complete run of everything (or of what was new) is remembered; one that found damage too. */
+/* A complete run of everything (or of what was new) is remembered. One that found damage too: but what the
+ * last good one saw stays, or a file put back would be found once and then be good. */
 static enum ledger_status remember(
 	struct verification *v, const struct ledger_verify_report *r, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	struct verify_state state = { .finished = time_now(), .ok = r->problems == 0 };
+	struct verify_state state =
+		v->has_state ? v->state : (struct verify_state){ .position = 0 };
 	bool row;
 	bool covers =
 		v->whole || (v->options->since_last && !v->by_chain && v->to == v->seal.position);
@@ -251,6 +248,8 @@ static enum ledger_status remember(
 		home_check(v->ledger, &v->seal, NULL, &ignored) !=
 			LEDGER_OK) /* a copy: the state is the ledger's */
 		return LEDGER_OK;
+	state.finished = time_now();
+	state.ok = r->problems == 0;
 	if (state.ok && v->seal.position) {
 		TRY(store_get(v->ledger->store, SQL_EVENT_HASH, &st, err));
 		bind_u64(st, 1, v->seal.position);
@@ -263,7 +262,6 @@ static enum ledger_status remember(
 	}
 	return verify_state_write(v->ledger, &state, err);
 }
-
 static bool all_done(const struct verification *v)
 {
 	for (size_t i = 0; i < v->n_pieces; i++)
@@ -287,7 +285,7 @@ static void check_parts(struct verification *v, struct ledger_verify_report *rep
 	report->chains = v->joined.chains;
 	if (verify_seal(v, report, &err))
 		verify_report_failure(v, &err);
-	if (all_done(v) && verify_versions(v, &err))
+	if (all_done(v) && (verify_chain_ends(v, &err) || verify_versions(v, &err)))
 		verify_report_failure(v, &err);
 }
 

@@ -115,6 +115,9 @@ struct verification {
 	struct findings findings;
 };
 
+/* verify_state.c: is the event at the state's position the one that was verified then? */
+enum ledger_status verify_state_fits(struct verification *v, bool *fits, struct ledger_error *err);
+
 /* verify_findings.c */
 void verify_report_damage(struct verification *v, const char *code, const struct event *event,
 	uint64_t position, const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -157,6 +160,8 @@ enum ledger_status versions_plan(struct verification *v, struct ledger_error *er
 /* verify_parts.c: what is not about single rows. */
 enum ledger_status verify_schema(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_versions(struct verification *v, struct ledger_error *err);
+/* Does the index of chains end where they do, and has each one an event? After all pieces. */
+enum ledger_status verify_chain_ends(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_heads(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_seal(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err);

@@ -68,6 +68,61 @@ enum ledger_status verify_schema(struct verification *v, struct ledger_error *er
 	return compare_schemas(v, model, want, got, err);
 }
 
+/* --- Chains ---------------------------------------------------------------------------------- */
+
+static bool all_readable(const struct verification *v)
+{
+	for (size_t i = 0; i < v->n_pieces; i++)
+		if (v->pieces[i].unreadable)
+			return false;
+	return true;
+}
+
+/* append goes on from where the index says that a chain ends. */
+static enum ledger_status verify_chain_end(struct verification *v, uint64_t chain,
+	const struct edge *edge, const struct event *at, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t sequence = 0;
+	bool row;
+	TRY(store_get(v->ledger->store, SQL_CHAIN_HEAD, &st, err));
+	bind_u64(st, 1, chain);
+	TRY(stmt_row(v->ledger->store, st, &row, err));
+	struct slice hash = row ? column_blob(st, 1) : (struct slice){ NULL, 0 };
+	if (row)
+		column_u64(st, 0, &sequence);
+	/* Beyond the last event by position: then a sequence is out of order, and said to be. */
+	if (sequence < edge->last_sequence ||
+		(sequence == edge->last_sequence && hash.len == EVENT_HASH_SIZE &&
+			memcmp(hash.ptr, edge->last_hash, EVENT_HASH_SIZE) != 0))
+		verify_report_damage(v, "CHAIN_INDEX", at, 0,
+			"in the index of chains it ends at sequence %" PRIu64, sequence);
+	return LEDGER_OK;
+}
+
+enum ledger_status verify_chain_ends(struct verification *v, struct ledger_error *err)
+{
+	const struct names *names = &v->ledger->names;
+	const struct joined *j = &v->joined;
+	if (!v->whole)
+		return LEDGER_OK;
+	for (size_t i = 0; i < names->n_chains; i++) {
+		const struct chain_row *row = &names->chains[i];
+		const struct edge *edge = row->id < j->n_edges ? &j->edges[row->id] : NULL;
+		struct event at = {
+			.origin = row->origin, .epoch = row->epoch, .domain = row->domain_name
+		};
+		if (edge && edge->seen) {
+			at.sequence = edge->last_sequence;
+			TRY(verify_chain_end(v, row->id, edge, &at, err));
+		} else if (all_readable(v)) {
+			verify_report_damage(v, "CHAIN_EMPTY", &at, 0,
+				"the chain has no events: they were removed, or it was put in");
+		}
+	}
+	return LEDGER_OK;
+}
+
 /* --- Heads and seal -------------------------------------------------------------------------- */
 
 static enum ledger_status verify_head(
@@ -114,21 +169,38 @@ static enum ledger_status verify_head_file(struct verification *v, struct ledger
 	return status == LEDGER_REFUSED ? LEDGER_OK : status;
 }
 
+/* The last event of the last good run is the same still? --since-last has asked that already. */
+static enum ledger_status verify_last_event(struct verification *v, struct ledger_error *err)
+{
+	bool same;
+	if (v->options->since_last && v->state.ok)
+		return LEDGER_OK;
+	TRY(verify_state_fits(v, &same, err));
+	if (!same)
+		verify_report_damage(v, "ROLLED_BACK", NULL, v->state.position,
+			"position %" PRIu64 " is not the event that was verified last time",
+			v->state.position);
+	return LEDGER_OK;
+}
+
 /* The last run saw events here that are gone. Of a copy that is no wonder: it may be older. */
 static enum ledger_status verify_last_run(struct verification *v, struct ledger_error *err)
 {
 	struct ledger_error found;
-	if (!v->has_state || !v->state.ok || v->state.position <= v->seal.position)
+	if (!v->has_state || v->state.position == 0)
 		return LEDGER_OK;
 	enum ledger_status status = home_check(v->ledger, &v->seal, NULL, &found);
 	if (status && status != LEDGER_REFUSED) {
 		*err = found;
 		return status;
 	}
-	if (!status)
-		verify_report_damage(v, "ROLLED_BACK", NULL, 0,
-			"the ledger ends at position %" PRIu64 ", %" PRIu64 " was verified here",
-			v->seal.position, v->state.position);
+	if (status)
+		return LEDGER_OK;
+	if (v->state.position <= v->seal.position)
+		return verify_last_event(v, err);
+	verify_report_damage(v, "ROLLED_BACK", NULL, 0,
+		"the ledger ends at position %" PRIu64 ", %" PRIu64 " was verified here",
+		v->seal.position, v->state.position);
 	return LEDGER_OK;
 }
 

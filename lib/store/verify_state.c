@@ -3,6 +3,7 @@
  * whole:
  *
  *	<position> <hash, 64 hex> <finished, µs> <ok, 0 or 1> <mac, 64 hex>\n
+ *	position and hash: the last event of the last run that found nothing wrong
  *	mac = HMAC(key, "ledgerbox/verified/v1" 0x00 the line up to the mac)
  */
 #include "verify.h"
@@ -91,6 +92,19 @@ enum ledger_status verify_state_write(
 	if (status)
 		unlink(buf_text(&fresh));
 	return status;
+}
+
+enum ledger_status verify_state_fits(struct verification *v, bool *fits, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	bool row;
+	TRY(store_get(v->ledger->store, SQL_EVENT_HASH, &st, err));
+	bind_u64(st, 1, v->state.position);
+	TRY(stmt_row(v->ledger->store, st, &row, err));
+	struct slice hash = row ? column_blob(st, 0) : (struct slice){ NULL, 0 };
+	*fits = hash.len == EVENT_HASH_SIZE &&
+		memcmp(hash.ptr, v->state.hash, EVENT_HASH_SIZE) == 0;
+	return LEDGER_OK;
 }
 
 enum ledger_status ledger_last_verify(

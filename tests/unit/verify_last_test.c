@@ -112,6 +112,33 @@ static void a_ledger_that_lacks_what_was_verified_is_damaged(void **state)
 }
 
 /* Runs that did not read all of it, or checked no MACs, are nothing to build on. */
+/* The file shows nothing of it, and the run that finds it must not be the last that does. */
+static void what_was_verified_is_asked_for_until_it_is_there(void **state)
+{
+	const struct place *p = *state;
+	char copy[128];
+	struct ledger *l = open_ledger(&p->options);
+	append_many(l, 5);
+	ledger_close(l);
+	run_sql(p->db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	copy_file(p->db, path_in(p, "copy.db", copy));
+	l = open_ledger(&p->options);
+	append_many(l, 5);
+	expect_read(l, &whole, 1, 10);
+	ledger_close(l);
+	copy_file(copy, p->db);
+	for (int run = 0; run < 3; run++) {
+		const struct verdict *v =
+			verify_file_at(&p->options, p->db, run == 1 ? &since_last : &whole);
+		assert_int_equal(v->status, LEDGER_DAMAGED);
+		assert_true(has_finding(v, "ROLLED_BACK", 0));
+	}
+	l = open_ledger(&p->options);
+	assert_false(last_of(l).ok);
+	assert_int_equal(last_of(l).position, 10);
+	ledger_close(l);
+}
+
 static void a_partial_run_is_not_remembered(void **state)
 {
 	static const struct ledger_verify_options parts[] = {
@@ -190,6 +217,7 @@ int main(void)
 		TEST(nothing_new_is_nothing_wrong),
 		TEST(damage_behind_the_last_run_is_found),
 		TEST(a_ledger_that_lacks_what_was_verified_is_damaged),
+		TEST(what_was_verified_is_asked_for_until_it_is_there),
 		TEST(a_partial_run_is_not_remembered),
 		TEST(a_run_without_the_key_is_not_remembered),
 		TEST(a_forged_or_garbled_state_is_not_believed),
