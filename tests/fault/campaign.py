@@ -11,10 +11,10 @@ from pathlib import Path
 class Campaign:
     """A folder with a ledger of its own. `seed` is the first argument, or random; it is printed."""
 
-    def __init__(self, name):
+    def __init__(self, name, program=None):
         self.program = os.environ["LEDGERBOX_BIN"]
         self.seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(1 << 32)
-        print(f"{name}: seed {self.seed} (again with: tests/fault/long-{name} {self.seed})", flush=True)
+        print(f"# {name}: seed {self.seed} (again with: tests/fault/{program or 'long-' + name} {self.seed})", flush=True)
         self.random = random.Random(self.seed)
         self.work = Path(tempfile.mkdtemp(prefix=f"{name}."))
         self.folder, self.state = self.work / "ledger", self.work / "state"
