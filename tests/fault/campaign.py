@@ -35,7 +35,7 @@ class Campaign:
         return done.stdout
 
     def problem(self, *what):
-        print("PROBLEM", *what, flush=True)
+        print("# PROBLEM", *what, flush=True)
         self.problems.append(what)
 
     def end(self, summary):
