@@ -80,6 +80,8 @@ struct ledger {
 	size_t n_keys;
 	bool can_sign;
 	struct names names;
+	struct ledger_error
+		names_failure; /* why the last search could not read them; LEDGER_OK: it could */
 	struct batch batch;
 	bool has_schema; /* it was ours when its number was that */
 	uint64_t schema_version;
@@ -104,7 +106,8 @@ const struct chain_key *handle_find_key(const struct ledger *l, struct slice id)
 enum ledger_status handle_random(struct ledger *l, void *out, size_t n, struct ledger_error *err);
 
 /* names.c: words by row id, and row ids by word, made when missing. Words are valid until the tables are
- * read again: by names_load, names_find, names_chain. */
+ * read again: by names_load, names_find, names_chain. Where these two find nothing, names_failure tells
+ * whether the tables could be read. */
 void names_done(struct names *names);
 struct names_found {
 	const struct chain_row *chain; /* with its domain's name; NULL where the row is missing */

@@ -145,12 +145,11 @@ static const struct chain_row *find_chain(const struct names *names, uint64_t id
  * so that a ledger full of rows that point nowhere is not a hang. */
 static bool reload(struct ledger *l)
 {
-	struct ledger_error ignored;
 	uint64_t token;
-	if (store_change_token(l->store, &token, &ignored) ||
+	if (store_change_token(l->store, &token, &l->names_failure) ||
 		(l->names.loaded && token == l->names.token))
 		return false;
-	return names_load(l, &ignored) == LEDGER_OK;
+	return names_load(l, &l->names_failure) == LEDGER_OK;
 }
 
 uint64_t ledger_malformed_chains(const struct ledger *l)
@@ -160,6 +159,7 @@ uint64_t ledger_malformed_chains(const struct ledger *l)
 
 bool names_find(struct ledger *l, uint64_t chain, uint64_t key, struct names_found *out)
 {
+	l->names_failure.status = LEDGER_OK;
 	do {
 		out->chain = find_chain(&l->names, chain);
 		out->key = find_word(l->names.keys, l->names.n_keys, key);
@@ -172,6 +172,7 @@ bool names_find(struct ledger *l, uint64_t chain, uint64_t key, struct names_fou
 const struct chain_row *names_chain(struct ledger *l, uint64_t id)
 {
 	const struct chain_row *found;
+	l->names_failure.status = LEDGER_OK;
 	while (!(found = find_chain(&l->names, id)) && reload(l))
 		;
 	return found;

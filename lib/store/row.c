@@ -163,6 +163,10 @@ enum ledger_status row_read(
 	stmt_values(st, COL_PAYLOAD + 1, row);
 	if (row_event(l, row, event, &chain, &domain, &what) == ROW_GOOD)
 		return LEDGER_OK;
+	if (l->names_failure.status) {
+		*err = l->names_failure;
+		return err->status;
+	}
 	fail(err, LEDGER_DAMAGED, "position %" PRIu64 " of %s has a malformed %s",
 		row_position(row), store_path(l->store), what);
 	return hint(err, "ledgerbox verify lists what is wrong");

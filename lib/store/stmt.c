@@ -193,6 +193,26 @@ enum ledger_status store_each(
 	return status;
 }
 
+enum ledger_status store_check_finding(struct store *s, struct slice line, struct ledger_error *err)
+{
+	static const char words[] = "error code";
+	for (; line.len > sizeof(words); line = slice_from(line, 1)) {
+		if (memcmp(line.ptr, words, sizeof(words) - 1) != 0)
+			continue;
+		/* "error code=266", "error code 11" */
+		unsigned code = 0;
+		for (size_t i = sizeof(words);
+			i < line.len && line.ptr[i] >= '0' && line.ptr[i] <= '9'; i++)
+			code = code * 10 + (unsigned)(line.ptr[i] - '0');
+		if ((code & 0xFF) == SQLITE_IOERR || (code & 0xFF) == SQLITE_NOMEM)
+			return fail(err,
+				(code & 0xFF) == SQLITE_IOERR ? LEDGER_IO : LEDGER_NO_MEMORY,
+				"%s cannot be read to its end: %s", s->path,
+				sqlite3_errstr((int)code));
+	}
+	return LEDGER_OK;
+}
+
 enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;

@@ -110,6 +110,11 @@ enum ledger_status store_each(struct store *s, struct stmt *st, store_row_fn *fn
 /* Runs a script (schema.sql). */
 enum ledger_status store_run_script(struct store *s, const char *script, struct ledger_error *err);
 
+/* A line of PRAGMA integrity_check: LEDGER_IO or LEDGER_NO_MEMORY where it tells of a page that could not
+ * be read, which SQLite lists among the damage. */
+enum ledger_status store_check_finding(
+	struct store *s, struct slice line, struct ledger_error *err);
+
 /* A number that changes when another connection has committed. */
 enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err);
 

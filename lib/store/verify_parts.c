@@ -282,20 +282,36 @@ enum ledger_status verify_seal(
 
 /* --- The file -------------------------------------------------------------------------------- */
 
-enum ledger_status verify_file(struct verification *v, struct ledger_error *err)
+/* SQLite's findings, each with a NUL behind it. */
+static enum ledger_status read_findings(
+	struct store *store, struct buf *findings, struct ledger_error *err)
 {
 	CLEANUP_OWN_STMT struct stmt *st = NULL;
-	TRY(store_prepare(v->ledger->store, SQL_INTEGRITY, &st, err));
+	TRY(store_prepare(store, SQL_INTEGRITY, &st, err));
 	for (;;) {
 		bool row;
-		TRY(stmt_row(v->ledger->store, st, &row, err));
+		TRY(stmt_row(store, st, &row, err));
 		if (!row)
-			return LEDGER_OK;
+			return buf_check(findings, err);
 		struct slice line = column_text(st, 0);
+		TRY(store_check_finding(store, line, err));
+		buf_add_slice(findings, line);
+		buf_add_char(findings, '\0');
+	}
+}
+
+/* All are read before one is told: behind a page that could not be read, SQLite finds what is not so. */
+enum ledger_status verify_file(struct verification *v, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf findings = { 0 };
+	struct slice rest, line;
+	TRY(read_findings(v->ledger->store, &findings, err));
+	rest = buf_slice(&findings);
+	while (slice_cut(rest, '\0', &line, &rest))
 		if (!slice_is(line, "ok"))
 			verify_report_damage(
 				v, "FILE_CORRUPT", NULL, 0, "SQLite: %.*s", SLICE_ARG(line));
-	}
+	return LEDGER_OK;
 }
 
 /* A sum over the rows of table term that does not hang on their order. */

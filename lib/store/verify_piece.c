@@ -166,6 +166,10 @@ static enum ledger_status check_row(struct pass *p, struct value *const *row, st
 	uint64_t chain, domain;
 	*e = (struct event){ .position = 0 };
 	enum row_state state = row_event(p->ledger, row, e, &chain, &domain, &what);
+	if (state == ROW_UNKNOWN_CHAIN && p->ledger->names_failure.status) {
+		*err = p->ledger->names_failure;
+		return err->status;
+	}
 	uint8_t body[EVENT_HASH_SIZE];
 	bool has_body = row_body(row, body);
 	if (state == ROW_ERASED && !has_body)
