@@ -25,7 +25,8 @@
 /* On close a longer -wal than this is folded and emptied: the next process to open reads all of it first. */
 #define CLOSE_PAGES 250
 
-static enum ledger_status status_of_code(int code)
+/* With the error that the system gave, 0 without one. */
+static enum ledger_status status_of_code(int code, int os_error)
 {
 	switch (code & 0xFF) {
 	case SQLITE_OK:
@@ -50,16 +51,14 @@ static enum ledger_status status_of_code(int code)
 	case SQLITE_AUTH:
 		return LEDGER_REFUSED;
 	default:
-		return LEDGER_IO;
+		return os_error == ENOSPC || os_error == EDQUOT ? LEDGER_NO_SPACE : LEDGER_IO;
 	}
 }
 
 enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err)
 {
 	int os_error = sqlite3_system_errno(s->db);
-	enum ledger_status status = status_of_code(code);
-	if (status == LEDGER_IO && (os_error == ENOSPC || os_error == EDQUOT))
-		status = LEDGER_NO_SPACE;
+	enum ledger_status status = status_of_code(code, os_error);
 	s->broken = s->broken || (status == LEDGER_IO && s->writes);
 	if (status == LEDGER_BUSY) {
 		fail(err, status, "%s is busy: another process is writing it", s->path);
@@ -312,8 +311,11 @@ static enum ledger_status open_as_it_lies(struct store *s, struct ledger_error *
 	return open_checked(s, STORE_READ, "?immutable=1", err);
 }
 
-static bool cannot_share(enum ledger_status status, int code)
+static bool cannot_share(enum ledger_status status, int code, int os_error)
 {
+	/* Nothing is wrong with rights or the folder: it may be better the next time. */
+	if (os_error == EIO || os_error == EMFILE || os_error == ENFILE || os_error == ENOMEM)
+		return false;
 	return status == LEDGER_REFUSED || (code & 0xFF) == SQLITE_CANTOPEN ||
 	       (code & 0xFF) == SQLITE_READONLY;
 }
@@ -333,7 +335,8 @@ static enum ledger_status open_file(struct store *s, enum store_mode mode, struc
 	if (mode != STORE_CREATE && st.st_size == 0 && wal_size(s) == 0)
 		return fail(err, LEDGER_NOT_LEDGER, "%s is not a ledger: it is empty", s->path);
 	enum ledger_status status = open_checked(s, mode, "", err);
-	if (status && mode == STORE_READ && s->db && cannot_share(status, sqlite3_errcode(s->db)))
+	if (status && mode == STORE_READ && s->db &&
+		cannot_share(status, sqlite3_errcode(s->db), sqlite3_system_errno(s->db)))
 		return open_as_it_lies(s, err);
 	TRY(status);
 	return mode == STORE_READ ? LEDGER_OK : set_up_writer(s, err);
@@ -526,12 +529,13 @@ static enum ledger_status copy_steps(struct store *s, sqlite3 *to,
 			end = time_monotonic() + s->timeout;
 	} while (code == SQLITE_OK ||
 		 ((code == SQLITE_BUSY || code == SQLITE_LOCKED) && time_monotonic() < end));
-	int done = sqlite3_backup_finish(backup);
+	int done = sqlite3_backup_finish(backup), os_error = sqlite3_system_errno(to);
 	if (code == SQLITE_DONE && done == SQLITE_OK)
 		return LEDGER_OK;
-	enum ledger_status status = status_of_code(code == SQLITE_DONE ? done : code);
-	return fail(err, status ? status : LEDGER_IO, "cannot copy %s: %s", s->path,
-		sqlite3_errstr(code == SQLITE_DONE ? done : code));
+	code = code == SQLITE_DONE ? done : code;
+	enum ledger_status status = status_of_code(code, os_error);
+	return fail(err, status ? status : LEDGER_IO, "cannot copy %s: %s%s%s", s->path,
+		sqlite3_errstr(code), os_error ? ": " : "", os_error ? strerror(os_error) : "");
 }
 
 enum ledger_status store_copy(struct store *s, const char *path,
