@@ -18,12 +18,17 @@ static enum ledger_status verify_copy(struct ledger *l, const char *path,
 	options.mode = LEDGER_MODE_READ;
 	options.state_dir = NULL; /* the copy has no history of its own */
 	TRY(ledger_open(&copy, &options, err));
+	enum ledger_status status = handle_load_keys(copy, &ignored);
 	struct ledger_verify_options all = {
 		.progress = progress,
 		.context = context,
-		.hash_only = handle_load_keys(copy, &ignored) != LEDGER_OK || copy->n_keys == 0,
+		.hash_only = status != LEDGER_OK || copy->n_keys == 0,
 	};
-	enum ledger_status status = ledger_verify(copy, &all, report, err);
+	/* A key that is not there, or not for us, is one thing; one that could not be read another. */
+	if (ledger_worth_retrying(status))
+		*err = ignored;
+	else
+		status = ledger_verify(copy, &all, report, err);
 	ledger_close(copy);
 	if (status == LEDGER_OK || (status == LEDGER_UNVERIFIED && all.hash_only))
 		return LEDGER_OK;
