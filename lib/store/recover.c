@@ -159,6 +159,8 @@ static enum ledger_status verify_first(struct ledger *l, struct ledger_error *er
 	ledger_close(alone);
 	if (status == LEDGER_OK || status == LEDGER_UNVERIFIED)
 		return LEDGER_OK;
+	if (status != LEDGER_DAMAGED)
+		return fail_in(err, "no epoch is begun in a ledger that could not be verified: ");
 	fail_in(err, "no epoch is begun in a ledger that does not verify: ");
 	return hint(err, "put the file back without the old -wal and -shm beside it");
 }
