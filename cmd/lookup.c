@@ -14,12 +14,14 @@ static enum ledger_status cannot_read(
 	const char *path, const char *source, struct ledger_error *err)
 {
 	char shown[FORM_EXCERPT_MAX];
+	bool may_pass = errno == EIO || errno == EMFILE || errno == ENFILE;
 	fail_errno(err, "cannot read config %s (%s)", form_excerpt(slice_of(path), shown), source);
 	if (err->status == LEDGER_REFUSED)
 		return hint(err, "ask for the right to read it, or name another with --config "
 				 "(/dev/null is an empty one)");
-	if (err->status == LEDGER_IO)
-		err->status = LEDGER_USAGE;
+	if (may_pass || err->status != LEDGER_IO)
+		return err->status;
+	err->status = LEDGER_USAGE;
 	return hint(err, "name one that is there, or make one with: ledgerbox init");
 }
 
