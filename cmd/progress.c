@@ -97,6 +97,23 @@ static void add_json_error(struct buf *out, const struct ledger_error *err)
 	buf_add_text(out, "}\n");
 }
 
+/* Without memory for more words. Not through stdio, which may want some too. */
+static void say_bare_error(const struct ledger_error *err)
+{
+	char text[256];
+	const char *meaning = ledger_status_meaning(err->status);
+	int n = output.format == FORMAT_JSON
+			? snprintf(text, sizeof(text),
+				  "{\"code\":%d,\"status\":\"%s\",\"message\":\"%s\",\"retryable\":"
+				  "%s}\n",
+				  (int)err->status, ledger_status_name(err->status), meaning,
+				  ledger_worth_retrying(err->status) ? "true" : "false")
+			: snprintf(text, sizeof(text), "ledgerbox %s: %s\n",
+				  output.command ? output.command : "", meaning);
+	if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0)
+		return; /* nobody is left to be told */
+}
+
 void show_error(const struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf text = { 0 };
@@ -107,7 +124,10 @@ void show_error(const struct ledger_error *err)
 	else
 		add_text_error(&text, err);
 	progress_clear();
-	say(&text);
+	if (text.failed)
+		say_bare_error(err);
+	else
+		say(&text);
 }
 
 /* --- The bar --------------------------------------------------------------------------------- */
