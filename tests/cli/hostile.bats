@@ -649,7 +649,17 @@ full_disk() {
 		case $command in verify* | tail* | show* | status* | cursor\ list) [ "$code" -eq 0 ] || { echo "full disk: $command: $code $(cat err)" && exit 1; } ;; esac
 	done < <(readers | grep -v -e d1 -e 'show 5' -e '--tag' -e correlation)
 	fails 24 ledgerbox backup small/copy.db
-	[ -z "$(find small -name 'copy*')" ]
+	[ -z "$(find small -name '*copy*')" ]
+	fails 24 ledgerbox init -q --node c --database small/c.db --config small/c.yaml --key-file small/c.key
+	[ -z "$(find small -name '*c.db*' -o -name '*c.yaml*' -o -name '*c.key*')" ]
+	fails 24 ledgerbox append --atomic < in
+	[ -z "$output" ]
+	# These need little: done, or refused for want of room.
+	for command in 'cursor set c 1' 'recover --offline --force' 'append -d d -t t -q --cursor c=1 1' 'append -d d -t t -q --once key 1'; do
+		ends_well "$command" 'full disk'
+		[ "$code" -eq 0 ] || [ "$code" -eq 24 ] || { echo "full disk: $command: $code $(cat err)" && exit 1; }
+		ledgerbox verify -q --deep
+	done
 	ledgerbox verify -q --deep
 	mount -o remount,size=20M small
 	ledgerbox append -d d -t t 1 >> answers
