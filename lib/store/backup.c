@@ -24,8 +24,7 @@ static enum ledger_status verify_copy(struct ledger *l, const char *path,
 		.context = context,
 		.hash_only = status != LEDGER_OK || copy->n_keys == 0,
 	};
-	/* A key that is not there, or not for us, is one thing; one that could not be read another. */
-	if (ledger_worth_retrying(status))
+	if (status == LEDGER_NO_MEMORY)
 		*err = ignored;
 	else
 		status = ledger_verify(copy, &all, report, err);

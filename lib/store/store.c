@@ -513,7 +513,8 @@ static enum ledger_status copy_steps(struct store *s, sqlite3 *to,
 {
 	sqlite3_backup *backup = sqlite3_backup_init(to, "main", s->db, "main");
 	if (!backup)
-		return fail(err, LEDGER_IO, "cannot begin the copy: %s", sqlite3_errmsg(to));
+		return fail(err, status_of_code(sqlite3_errcode(to), sqlite3_system_errno(to)),
+			"cannot begin the copy: %s", sqlite3_errmsg(to));
 	uint64_t end = time_monotonic() + s->timeout;
 	int code;
 	s->waiting_since = time_monotonic();
@@ -548,7 +549,8 @@ enum ledger_status store_copy(struct store *s, const char *path,
 	int code = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	enum ledger_status status;
 	if (code != SQLITE_OK)
-		status = fail(err, LEDGER_IO, "cannot open %s: %s", path, sqlite3_errstr(code));
+		status = fail(err, status_of_code(code, to ? sqlite3_system_errno(to) : 0),
+			"cannot open %s: %s", path, sqlite3_errstr(code));
 	else
 		/* Inside one read transaction the copy is one moment, however many write meanwhile. */
 		status = copy_steps(s, to, progress, context, err);
