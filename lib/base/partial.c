@@ -97,10 +97,11 @@ static void give_up(struct partial *p)
 
 static void remove_with_suffixes(const char *path, size_t n_suffixes)
 {
+	/* Without an allocation: want of memory may be why it is removed. */
+	char name[PATH_MAX + 16];
 	for (size_t k = 0; k < n_suffixes; k++) {
-		CLEANUP_BUF struct buf name = { 0 };
-		buf_addf(&name, "%s%s", path, suffixes[k]);
-		unlink(buf_text(&name));
+		snprintf(name, sizeof(name), "%s%s", path, suffixes[k]);
+		unlink(name);
 	}
 }
 

@@ -75,7 +75,14 @@ enum ledger_status ledger_prepare(
 	/* SQLite gives the mode to what it makes beside it, now and later. */
 	TRY(file_share(file.fd, file.path, options->group, options->group ? 0660 : 0600, err));
 	there.path = file.path;
-	TRY(fill(&there, err));
+	enum ledger_status status = fill(&there, err);
+	if (status == LEDGER_UNKNOWN) { /* whatever became of the commit: the file goes */
+		fail_in(err, "%s cannot be made: ", options->path);
+		err->hint[0] = '\0';
+		err->status = LEDGER_IO;
+	}
+	if (status)
+		return err->status;
 	*out = file;
 	file = (struct partial){ 0 };
 	return LEDGER_OK;
