@@ -273,6 +273,8 @@ static bool all_done(const struct verification *v)
 static void check_parts(struct verification *v, struct ledger_verify_report *report)
 {
 	struct ledger_error err;
+	/* cppcheck takes the declaration of an array of functions for a use of it. */
+	/* cppcheck-suppress uninitvar */
 	enum ledger_status (*const parts[])(struct verification *, struct ledger_error *) = {
 		verify_schema,
 		verify_heads,
@@ -357,6 +359,12 @@ enum ledger_status ledger_verify(struct ledger *l, const struct ledger_verify_op
 	enum ledger_status status = prepare(&v, l, options, err);
 	if (!status)
 		status = verify_all(&v, &r, err);
+	if (status == LEDGER_DAMAGED) {
+		/* Damage that keeps it from even beginning is what was found. */
+		verify_report_failure(&v, err);
+		findings_hand_over(&v);
+		r.problems = v.findings.damaged;
+	}
 	if (!status) {
 		findings_hand_over(&v);
 		status = verdict(&v, &r, err);

@@ -8,8 +8,8 @@
  */
 #include "fuzz.h"
 
-#include <stdlib.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "changes.h"

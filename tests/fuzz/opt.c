@@ -23,12 +23,14 @@ struct line {
 /* Each word is memory of its own, so that reading behind it is seen. */
 static void split(struct slice text, struct line *line)
 {
-	struct slice word;
 	bool more = true;
 	while (more && line->argc < WORDS_MAX) {
+		struct slice word = text;
 		more = slice_cut(text, '\n', &word, &text);
-		char *copy = strndup(more ? word.ptr : text.ptr, more ? word.len : text.len);
+		char *copy = malloc(word.len + 1);
 		CLAIM(copy);
+		memcpy(copy, word.ptr, word.len);
+		copy[word.len] = '\0';
 		line->argv[line->argc] = line->before[line->argc] = copy;
 		line->argc++;
 	}
