@@ -171,8 +171,8 @@ static enum ledger_status add_item(const struct opt *o, const char *value, struc
 	const char **grown = reallocarray(list->items, list->n + 1, sizeof(*grown));
 	if (!grown)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
-	grown[list->n++] = value;
 	list->items = grown;
+	list->items[list->n++] = value;
 	return LEDGER_OK;
 }
 
