@@ -17,7 +17,11 @@ enum ledger_status door_options(
 enum ledger_status door_fail(natsStatus code, const char *theirs,
 	const struct link_options *options, struct ledger_error *err);
 
-/* The same for text that a server sent: at most n - 1 bytes, printable. */
+/* The same where a connection could not be made. */
+enum ledger_status door_fail_connect(natsStatus code, const char *theirs,
+	const struct link_options *options, struct ledger_error *err);
+
+/* For text that a server sent: at most n - 1 bytes, printable. */
 void door_clean(const char *text, char *out, size_t n);
 
 #endif

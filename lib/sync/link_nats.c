@@ -276,8 +276,9 @@ static enum ledger_status connect_to(struct session *s, struct ledger_error *err
 	if (code == NATS_OK)
 		code = natsConnection_Connect(&s->nats, options);
 	natsOptions_Destroy(options);
-	return code == NATS_OK ? LEDGER_OK
-			       : door_fail(code, nats_GetLastError(NULL), &s->wire->options, err);
+	return code == NATS_OK
+		       ? LEDGER_OK
+		       : door_fail_connect(code, nats_GetLastError(NULL), &s->wire->options, err);
 }
 
 static void free_session(struct session *s)

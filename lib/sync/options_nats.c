@@ -56,7 +56,14 @@ static const struct {
 	{ NATS_NO_MEMORY, LEDGER_NO_MEMORY, "out of memory" },
 };
 
-/* Without brackets of their own where they say no more than we do. */
+/* Their texts begin with "(conn.c:1905): ". */
+static const char *without_place(const char *text)
+{
+	const char *end = text && text[0] == '(' ? strstr(text, "): ") : NULL;
+	return end ? end + 3 : text;
+}
+
+/* Theirs stands in brackets, where it says more than ours. */
 enum ledger_status door_fail(natsStatus code, const char *theirs,
 	const struct link_options *options, struct ledger_error *err)
 {
@@ -69,7 +76,7 @@ enum ledger_status door_fail(natsStatus code, const char *theirs,
 			ours = meanings[i].text;
 		}
 	}
-	door_clean(theirs, clean, sizeof(clean));
+	door_clean(without_place(theirs), clean, sizeof(clean));
 	hide_users(clean);
 	if (!clean[0] || strcmp(clean, natsStatus_GetText(code)) == 0)
 		return fail(err, status, "cluster %s: %s", options->cluster, ours);
@@ -234,10 +241,25 @@ static bool wants_tls(const struct link_options *options)
 	return wanted;
 }
 
+/* With TLS 1.3 a server that does not like our certificate says so after the handshake, and libnats
+ * does not pass it on: it only sees that the answer to its first words is missing. */
+enum ledger_status door_fail_connect(natsStatus code, const char *theirs,
+	const struct link_options *options, struct ledger_error *err)
+{
+	bool broke = code == NATS_PROTOCOL_ERROR || code == NATS_IO_ERROR ||
+		     code == NATS_CONNECTION_CLOSED;
+	if (!broke || !wants_tls(options))
+		return door_fail(code, theirs, options, err);
+	return fail(err, LEDGER_REFUSED,
+		"cluster %s: the server ended the TLS connection; it may not take our "
+		"certificate%s",
+		options->cluster, options->tls_cert ? "" : ": none is set");
+}
+
 static enum ledger_status fail_tls(const char *what, const char *path, struct ledger_error *err)
 {
 	char theirs[128];
-	door_clean(nats_GetLastError(NULL), theirs, sizeof(theirs));
+	door_clean(without_place(nats_GetLastError(NULL)), theirs, sizeof(theirs));
 	return fail(err, LEDGER_USAGE, "cannot use %s %s: %s", what, path, theirs);
 }
 

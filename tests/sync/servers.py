@@ -239,7 +239,7 @@ class Stage:
         if kind == "creds":
             return identities.credentials(folder)[1]
         return {"plain": "",
-                "user": "authorization: {user: ada, password: \"s3cret pass\"}\n",
+                "user": "authorization: {user: ada, password: \"s3cret-pass\"}\n",
                 "token": "authorization: {token: \"t0ken-of-ours\"}\n"}[kind]
 
     def start(self, name, kind="plain"):
