@@ -161,7 +161,7 @@ static enum ledger_status api_subject(char out[SUBJECT_MAX], const char *verb, c
 	char names[SUBJECT_MAX];
 	struct slice tokens[2] = { slice_of(a), slice_of(b) };
 	TRY(subject_of(names, tokens, b ? 2 : 1, err));
-	snprintf(out, SUBJECT_MAX, JS_API "%s.%s", verb, names);
+	snprintf(out, SUBJECT_MAX, JS_API "%s.%.*s", verb, 2 * LINK_NAME_MAX, names);
 	return LEDGER_OK;
 }
 

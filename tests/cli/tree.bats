@@ -38,16 +38,24 @@ has_door() {
 	[ "$(sources lib cmd | xargs grep -lE "^ *# *include *<$1>")" = "$2" ]
 }
 
+# has_users FOLDER FILES: of all sources there, FILES alone include its door.h.
+has_users() {
+	[ "$(sources "$1" | xargs grep -l '^ *# *include *"door\.h"' | xargs)" = "$2" ]
+}
+
 @test "each foreign library is included by one file only" {
 	has_door 'sqlite3\.h' lib/store/door.h
-	[ "$(sources lib cmd | xargs grep -lE '^ *# *include *"(.*/)?door\.h"' | xargs)" = 'lib/store/stmt.c lib/store/store.c' ]
+	has_users lib/store 'lib/store/stmt.c lib/store/store.c'
+	has_door 'nats(/nats)?\.h' lib/sync/door.h
+	has_users lib/sync 'lib/sync/link_nats.c lib/sync/options_nats.c'
+	! sources lib cmd | xargs grep -E '^ *# *include *".*/door\.h"'
 	has_door 'openssl/[a-z0-9]+\.h' lib/event/chain.c
 	has_door 'yaml\.h' cmd/yaml.c
 }
 
 @test "no other library is included: what stands in < > is the C library's or the kernel's" {
 	sources lib cmd | xargs sed -nE 's/^ *# *include *<([^>]+)>.*/\1/p' | sort -u |
-		grep -vxE 'sqlite3\.h|openssl/.*|yaml\.h' > "$WORK/headers"
+		grep -vxE 'sqlite3\.h|openssl/.*|yaml\.h|nats/nats\.h' > "$WORK/headers"
 	[ -s "$WORK/headers" ]
 	command -v dpkg-query > /dev/null || skip "no dpkg-query"
 	# stdatomic.h, stdarg.h and the like are the compiler's own.
@@ -80,8 +88,8 @@ only_includes() {
 	done | nothing
 }
 
-@test "includes in lib go down only: base, event, store" {
-	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/store/ ' ]
+@test "includes in lib go down only: base, event, store, sync" {
+	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/store/ lib/sync/ ' ]
 	{
 		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
 		sources lib/base | while read -r file; do
@@ -92,6 +100,9 @@ only_includes() {
 		done
 		sources lib/store | while read -r file; do
 			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/ledger\.h' || :
+		done
+		sources lib/sync | while read -r file; do
+			only_includes "$file" 'lib/(base|event|sync)/[^/]+\.h|lib/ledger\.h' || :
 		done
 	} | nothing
 }
