@@ -12,7 +12,8 @@
  * was asked for may have happened or not. Without a connection calls return LEDGER_UNREACHABLE at once
  * and there is no event. LEDGER_BUSY: too much is under way, go on after the next events.
  *
- * A link belongs to one thread, the one that made it.
+ * A link belongs to one thread, the one that made it. Making the first one ignores SIGPIPE for the
+ * process (libnats does that); after a fork() the child must not use it.
  */
 #ifndef SYNC_LINK_H
 #define SYNC_LINK_H
@@ -27,25 +28,28 @@ struct link;
 
 struct link_options {
 	const char *cluster; /* its name, for messages */
-	const char *
-		node; /* a token: ours; inboxes are _INBOX.<node>.… so that others can be denied them */
-	const char *const
-		*urls; /* nats://host:port or tls://…, with user:password@ where need be */
+	/* Ours, a token. Inboxes are _INBOX.<node>.…, so that others can be denied them. */
+	const char *node;
+	/* nats://host:port or tls://…, with user:password@ where need be (as they stand: libnats
+	 * decodes no %XX). */
+	const char *const *urls;
 	size_t n_urls;
-	/* At most one kind of credentials, read anew for each connection: */
-	const char *credentials; /* a .creds file */
-	const char *nkey; /* a file with the seed (SU…) and the public key (U…), a line each */
-	const char *user; /* with password_file: its first line */
-	const char *password_file;
-	const char *token_file; /* its first line */
-	const char *tls_ca;	/* a file with whom to trust; NULL: those of the system */
+
+	/* At most one kind of credentials; files are read anew for each connection. */
+	const char *credentials;   /* a .creds file */
+	const char *nkey;	   /* a file with seed (SU…) and public key (U…), a line each */
+	const char *user;	   /* with … */
+	const char *password_file; /* … whose first line it is */
+	const char *token_file;	   /* its first line */
+
+	const char *tls_ca; /* a file with whom to trust; NULL: those of the system */
 	const char *tls_cert, *tls_key;
-	const char
-		*tls_hostname; /* the name that the certificate must have; NULL: that of the URL */
-	uint64_t timeout;      /* µs for one connection or one answer; 0: 5 s */
-	uint64_t retry_max;    /* µs between two tries at most; 0: 30 s */
-	uint64_t
-		keepalive; /* µs of silence after which the server is asked; cut after two more; 0: 10 s */
+	const char *tls_hostname; /* that the certificate must have; NULL: that of the URL */
+
+	/* µs; 0 is what stands in brackets. */
+	uint64_t timeout;   /* of one connection, or one answer (5 s) */
+	uint64_t retry_max; /* between two tries at most (30 s) */
+	uint64_t keepalive; /* of silence until the server is asked; cut after two more (10 s) */
 };
 
 enum link_kind {
@@ -80,7 +84,7 @@ struct link_event {
 
 	/* LINK_PULLED */
 	uint64_t delivered; /* how often, this time included */
-	uint64_t place;	    /* of the delivery, for this consumer, from 1 */
+	uint64_t place;	    /* of the delivery, for this consumer: 1, 2, 3 … */
 	uint64_t pending;   /* more to come */
 	uint64_t stored;    /* µs UTC, by the server's clock */
 

@@ -92,14 +92,16 @@ static struct slice put(char **to, struct slice s)
 	return copy;
 }
 
-/* A copy of `from` goes to the daemon. Without memory it is lost, as messages may be. */
 void wire_hand_over(struct wire *w, const struct wire_in *from)
 {
 	size_t size = sizeof(*from) + from->subject.len + from->reply.len + from->text.len +
 		      from->id.len + from->data.len + 5;
 	struct wire_in *in = malloc(size);
-	if (!in)
+	if (!in) {
+		/* A hole among messages would be acknowledged with what comes behind it. */
+		wire_cut(w, "out of memory");
 		return;
+	}
 	char *to = (char *)(in + 1);
 	*in = *from;
 	in->next = NULL;
@@ -248,15 +250,12 @@ static bool copy_options(struct wire *w, const struct link_options *o)
 	return all;
 }
 
-/* Signals are for the daemon's own thread. */
-static int start_thread(struct wire *w)
+static enum ledger_status start_thread(struct wire *w, struct ledger_error *err)
 {
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int code = pthread_create(&w->thread, NULL, run, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return code;
+	TRY(session_check(&w->options, err));
+	w->owners = 2;
+	errno = pthread_create(&w->thread, NULL, run, w);
+	return errno ? fail_errno(err, "cannot start a thread") : LEDGER_OK;
 }
 
 static enum ledger_status start(struct wire *w, struct ledger_error *err)
@@ -265,10 +264,13 @@ static enum ledger_status start(struct wire *w, struct ledger_error *err)
 	w->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->wake < 0 || w->ready < 0)
 		return fail_errno(err, "cannot make an event counter");
-	TRY(session_check(&w->options, err));
-	w->owners = 2;
-	errno = start_thread(w);
-	return errno ? fail_errno(err, "cannot start a thread") : LEDGER_OK;
+	/* Signals are for the daemon's own thread, not for ours or those that libnats makes. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	enum ledger_status status = start_thread(w, err);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return status;
 }
 
 enum ledger_status wire_open(struct wire **out, const struct link_options *options,
