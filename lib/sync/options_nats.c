@@ -28,12 +28,13 @@ static void hide_users(char *text)
 {
 	for (char *from = text; (from = strstr(from, "://")); from++) {
 		char *begin = from + 3;
-		size_t len = strcspn(begin, " \"'");
-		char *at = memrchr(begin, '@', len);
-		if (!at || at - begin < 3)
+		char *at = memrchr(begin, '@', strcspn(begin, " \"'"));
+		if (!at)
 			continue;
-		memcpy(begin, "***", 3);
-		memmove(begin + 3, at, strlen(at) + 1);
+		/* As many stars as there is room for: a token may be one letter. */
+		size_t stars = at - begin < 3 ? (size_t)(at - begin) : 3;
+		memset(begin, '*', stars);
+		memmove(begin + stars, at, strlen(at) + 1);
 	}
 }
 

@@ -133,15 +133,20 @@ static inline struct link *open_link(int port)
 	return open_with(port, options_of(NULL, 0));
 }
 
+/* Pulls that were lost, of all links. */
+static unsigned lost;
+
 /* The next event of a kind with a tag; others are passed over. False after `patience` µs. */
 static inline bool next_event(struct link *l, enum link_kind kind, uint64_t tag, uint64_t patience,
 	struct link_event *event)
 {
 	uint64_t deadline = time_monotonic() + patience;
 	for (;;) {
-		while (link_next(l, event))
+		while (link_next(l, event)) {
+			lost += event->kind == LINK_LOST;
 			if (event->kind == kind && event->tag == tag)
 				return true;
+		}
 		uint64_t now = time_monotonic();
 		if (now >= deadline)
 			return false;

@@ -1,8 +1,7 @@
 /* Who we are and whom we trust: TLS with client certificates, creds, nkeys, tokens, passwords. */
 #include "fixture.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
+#include "../../lib/sync/door.h"
 
 /* A file in the folder of the test. */
 static const char *path_of(const char *name)
@@ -112,6 +111,22 @@ static void a_password_in_an_address_is_never_shown(void **state)
 	} else {
 		assert_null(strstr(err.text, "hunter2"));
 	}
+}
+
+/* Whatever libnats or a server may come up with. */
+static void what_others_say_is_shown_without_passwords_and_control_characters(void **state)
+{
+	struct link_options options = options_of(NULL, 0);
+	(void)state;
+	door_fail(NATS_ERR,
+		"(conn.c:7): at nats://ada:hunter2@a:1 and tls://t0ken@b:2, not c@d \x1B[2J\r\nx",
+		&options, &err);
+	assert_string_equal(err.text, "cluster shop: the connection failed (at nats://***@a:1 and "
+				      "tls://***@b:2, not c@d ?[2J??x)");
+	door_fail(NATS_ERR, "nats://a:p@ss@host:1", &options, &err);
+	assert_string_equal(err.text, "cluster shop: the connection failed (nats://***@host:1)");
+	door_fail(NATS_ERR, "nats://t@host", &options, &err);
+	assert_string_equal(err.text, "cluster shop: the connection failed (nats://*@host)");
 }
 
 static void a_token_is_read_from_its_file(void **state)
@@ -328,6 +343,7 @@ int main(void)
 		cmocka_unit_test(a_user_with_the_right_password_comes_in),
 		cmocka_unit_test(a_wrong_password_is_said_without_saying_it),
 		cmocka_unit_test(a_password_in_an_address_is_never_shown),
+		cmocka_unit_test(what_others_say_is_shown_without_passwords_and_control_characters),
 		cmocka_unit_test(a_token_is_read_from_its_file),
 		cmocka_unit_test(an_nkey_signs_what_the_server_sends),
 		cmocka_unit_test(a_creds_file_opens_an_account),

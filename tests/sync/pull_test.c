@@ -112,6 +112,7 @@ static void messages_come_in_order_with_what_they_were_stored_with(void **state)
 {
 	(void)state;
 	fill(l, "order", 100);
+	lost = 0;
 	start_pull(l, "order", 4);
 	struct link_event e = wait_event(l, LINK_PULLED, 4);
 	assert_true(slice_is(e.subject, "ledger.events.order.store-a"));
@@ -127,6 +128,8 @@ static void messages_come_in_order_with_what_they_were_stored_with(void **state)
 	/* What is stored later comes too. */
 	store_one(l, "order", 101);
 	expect(l, 4, 101, 101);
+	/* Ten requests were used up and asked for anew in time. */
+	assert_int_equal(lost, 0);
 	link_pull_stop(l, 4);
 }
 
