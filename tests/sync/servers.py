@@ -15,6 +15,7 @@ wipe NAME               remove what one that has ended has stored          ok
 set NAME LINE           add a line to the config and load it               ok
 proxy NAME              a way to it that can be cut                        ok PORT
 cut|hold|mend NAME      its proxy: closed, silent, as before               ok
+moved NAME              what its proxy has sent to clients                 ok BYTES
 fake NAME               a server that only writes down what it is sent     ok PORT
 heard NAME              what it was sent, in hex                           ok HEX
 """
@@ -140,6 +141,7 @@ class Proxy:
         self.target = target
         self.silent = threading.Event()
         self.closed = False
+        self.moved = 0
         self.pairs = []
         self.lock = threading.Lock()
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -171,6 +173,8 @@ class Proxy:
                 if not data:
                     break
                 b.sendall(data)
+                if b.getsockname()[1] == self.port:
+                    self.moved += len(data)
         except OSError:
             pass
         self.drop((a, b))
@@ -290,6 +294,9 @@ class Stage:
     def mend(self, name):
         self.proxies[name].mend()
 
+    def moved(self, name):
+        return self.proxies[name].moved
+
     def fake(self, name):
         self.fakes[name] = Fake()
         return self.fakes[name].port
@@ -306,7 +313,7 @@ class Stage:
 
 
 COMMANDS = {"start", "cluster", "stop", "kill", "pause", "resume", "again", "wipe", "set", "proxy",
-            "cut", "hold", "mend", "fake", "heard"}
+            "cut", "hold", "mend", "moved", "fake", "heard"}
 
 
 def main():
