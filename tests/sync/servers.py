@@ -107,6 +107,19 @@ class Server:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def threads_are_stopped(self):
+        """SIGSTOP takes its time: a thread may run on after kill(2) has returned."""
+        folder = "/proc/%d/task" % self.process.pid
+        states = []
+        for thread in os.listdir(folder):
+            with open("%s/%s/stat" % (folder, thread)) as file:
+                states.append(file.read().rsplit(")", 1)[1].split()[0])
+        return set(states) == {"T"}
+
+    def pause(self):
+        self.signal(signal.SIGSTOP)
+        wait_for(self.name + " to stop", self.threads_are_stopped)
+
     def end(self, number):
         self.signal(number)
         if number != signal.SIGKILL:
@@ -267,7 +280,7 @@ class Stage:
         self.servers[name].end(signal.SIGKILL)
 
     def pause(self, name):
-        self.servers[name].signal(signal.SIGSTOP)
+        self.servers[name].pause()
 
     def resume(self, name):
         self.servers[name].signal(signal.SIGCONT)
