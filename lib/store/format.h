@@ -11,6 +11,6 @@
 #define FORMAT_MARK_EVERY 1024
 
 /* Positions to a block of table term. */
-#define FORMAT_BLOCK 16384
+#define FORMAT_BLOCK 32768
 
 #endif

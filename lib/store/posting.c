@@ -244,16 +244,26 @@ static void bind_whole(struct posting *p)
 		bind_text(p->st, 3, p->word[0]);
 }
 
-/* To the next block that has rows; false: there is none in the range. */
+/* So many blocks are tried one after the other, then one that has rows is looked for: positions without rows
+ * may be many where a file is damaged. */
+#define BLOCKS_TRIED 8
+
+/* To the next block; *there is false where there is none in the range. */
 static enum ledger_status next_block(
 	struct postings *r, struct posting *p, bool *there, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
 	bool row, down = r->filter->reverse;
-	uint64_t block = 0;
+	uint64_t block = 0, last = (down ? p->from : p->to) / FORMAT_BLOCK;
 	*there = false;
-	if (!is_by_block(p) || p->block == (down ? p->from : p->to) / FORMAT_BLOCK)
+	if (!is_by_block(p) || !is_before(r, p->block, last))
 		return LEDGER_OK;
+	if (++p->tried % BLOCKS_TRIED) {
+		p->block = down ? p->block - 1 : p->block + 1;
+		bind_block(p);
+		*there = true;
+		return LEDGER_OK;
+	}
 	TRY(store_get(r->ledger->store, down ? SQL_TERM_BLOCK_DOWN : SQL_TERM_BLOCK_UP, &st, err));
 	bind_u64(st, 1, p->block);
 	TRY(stmt_row(r->ledger->store, st, &row, err));

@@ -25,7 +25,7 @@ struct posting {
 	enum posting_kind kind;
 	bool ended;
 	uint64_t position; /* where it stands */
-	uint64_t block;
+	uint64_t block, tried;
 	uint64_t from, to; /* what is left of the range */
 	struct slice word[2];
 	uint64_t number; /* chain row, where word[0] is absent */

@@ -48,7 +48,7 @@ CREATE UNIQUE INDEX event_chain ON event (chain, sequence);
 CREATE INDEX event_type ON event (type);
 
 -- Which events a word leads to: their stream "type/key", each tag "name:value", and the correlation id
--- as "@correlation:ID". Kept by block of 16384 positions (block = position / 16384): what is appended
+-- as "@correlation:ID". Kept by block of 32768 positions (block = position / 32768): what is appended
 -- touches the pages of the newest block only, however many words and events there are.
 CREATE TABLE term (
 	block INTEGER NOT NULL,

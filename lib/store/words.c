@@ -24,7 +24,7 @@ static enum ledger_status list_rows(struct ledger *l, enum sql which, struct sli
 }
 
 /* Blocks of table term whose tags are listed: those of the last million events. */
-#define BLOCKS_LISTED 64
+#define BLOCKS_LISTED 32
 
 static enum ledger_status bind_blocks(struct ledger *l, struct stmt *st, struct ledger_error *err)
 {

@@ -54,7 +54,7 @@ static const char insert_event[] =
 	"?12)";
 
 static const char insert_term[] =
-	"INSERT INTO term (block, term, position) VALUES (?2 >> 14, ?1, ?2)";
+	"INSERT INTO term (block, term, position) VALUES (?2 >> 15, ?1, ?2)";
 
 static const char insert_stream[] =
 	"INSERT INTO stream (stream, domain, version) VALUES (?1, 1, ?2)";

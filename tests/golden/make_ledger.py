@@ -19,7 +19,7 @@ import vectors  # noqa: E402
 SCHEMA = Path(__file__).resolve().parents[2] / "lib/store/schema.sql"
 APPLICATION_ID = 0x4C424F58  # "LBOX"
 MARK_EVERY = 1024
-BLOCK = 16384
+BLOCK = 32768
 BEGIN = 1706745600000000  # 2024-02-01T00:00:00Z
 KEYS = {name: vectors.SECRETS[name] for name in "ab"}
 

@@ -47,11 +47,11 @@ def event_hash(e):
 
 def terms_of(e):  # what the table term holds of this event
     words = (e["tags"] or b"").split(b" ") + [e["stream"]]
-    found = {(e["position"] // 16384, word, e["position"]) for word in words if word}
+    found = {(e["position"] // 32768, word, e["position"]) for word in words if word}
     try:
         text = json.loads(e["metadata"] or b"{}").get("correlation_id")
         if isinstance(text, str) and 1 <= len(text.encode()) <= 191:
-            found.add((e["position"] // 16384, b"@correlation:" + text.encode(), e["position"]))
+            found.add((e["position"] // 32768, b"@correlation:" + text.encode(), e["position"]))
     except (ValueError, AttributeError, RecursionError):
         pass  # not an object of JSON: then the hash is wrong too
     return found
