@@ -74,6 +74,18 @@ enum ledger_status file_sync_folder(const char *path, struct ledger_error *err)
 	return LEDGER_OK;
 }
 
+void file_add_uri(struct buf *out, const char *path)
+{
+	/* Two slashes at the front would begin the name of a machine, and ":memory:" is no file. */
+	buf_add_text(out, path[0] != '/' ? "file:./" : path[1] == '/' ? "file://" : "file:");
+	for (const char *p = path; *p; p++) {
+		if (*p == '%' || *p == '?' || *p == '#')
+			buf_addf(out, "%%%02X", (unsigned char)*p);
+		else
+			buf_add_char(out, *p);
+	}
+}
+
 static enum ledger_status make_one(const char *path, struct ledger_error *err)
 {
 	if (mkdir(path, 0755) != 0 && errno != EEXIST)

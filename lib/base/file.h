@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "buf.h"
 #include "error.h"
 #include "slice.h"
 
@@ -21,6 +22,9 @@ enum ledger_status file_share(
 
 /* Syncs the folder that holds `path`, so that its new name survives a power loss. */
 enum ledger_status file_sync_folder(const char *path, struct ledger_error *err);
+
+/* Adds a path as a "file:" URI, so that no character of it means anything else. */
+void file_add_uri(struct buf *out, const char *path);
 
 /* Makes a folder and what is missing above it (0755; the last one `mode`, shared with `group`). */
 enum ledger_status file_make_folder(

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../base/buf.h"
+#include "../base/file.h"
 #include "../base/time.h"
 #include "door.h"
 #include "format.h"
@@ -139,19 +140,6 @@ static enum ledger_status ask(
 	return status;
 }
 
-/* A file: URI of a path, so that flags can go with it. */
-static void add_uri(struct buf *out, const char *path, const char *flags)
-{
-	buf_add_text(out, "file:");
-	for (const char *p = path; *p; p++) {
-		if (*p == '%' || *p == '?' || *p == '#')
-			buf_addf(out, "%%%02X", (unsigned char)*p);
-		else
-			buf_add_char(out, *p);
-	}
-	buf_add_text(out, flags);
-}
-
 static void close_db(struct store *s)
 {
 	for (int i = 0; i < SQL_COUNT_; i++) {
@@ -168,7 +156,8 @@ static enum ledger_status open_db(
 	CLEANUP_BUF struct buf uri = { 0 };
 	int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
 		    (mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
-	add_uri(&uri, s->path, uri_flags);
+	file_add_uri(&uri, s->path);
+	buf_add_text(&uri, uri_flags);
 	TRY(buf_check(&uri, err));
 	int code = sqlite3_open_v2(buf_text(&uri), &s->db, flags, NULL);
 	if (!s->db)

@@ -33,9 +33,9 @@ nothing() {
 
 # --- Doors
 
-# has_door HEADER FILE: of all sources, FILE alone includes it.
+# has_door HEADER FILE…: of all sources, these alone include it.
 has_door() {
-	[ "$(sources lib cmd | xargs grep -lE "^ *# *include *<$1>")" = "$2" ]
+	[ "$(sources lib cmd | xargs grep -lE "^ *# *include *<$1>" | xargs)" = "${*:2}" ]
 }
 
 # has_users FOLDER FILES: of all sources there, FILES alone include its door.h.
@@ -43,9 +43,10 @@ has_users() {
 	[ "$(sources "$1" | xargs grep -l '^ *# *include *"door\.h"' | xargs)" = "$2" ]
 }
 
-@test "each foreign library is included by one file only" {
-	has_door 'sqlite3\.h' lib/store/door.h
+@test "each foreign library is included by one file only, SQLite by one for ledgers and one for projections" {
+	has_door 'sqlite3\.h' lib/fold/door.h lib/store/door.h
 	has_users lib/store 'lib/store/stmt.c lib/store/store.c'
+	has_users lib/fold 'lib/fold/params.c lib/fold/sealed.c lib/fold/sqlite.c lib/fold/statement.c'
 	has_door 'nats(/nats)?\.h' lib/sync/door.h
 	has_users lib/sync 'lib/sync/link_nats.c lib/sync/options_nats.c'
 	! sources lib cmd | xargs grep -E '^ *# *include *".*/door\.h"'
@@ -88,8 +89,8 @@ only_includes() {
 	done | nothing
 }
 
-@test "includes in lib go down only: base, event, store, sync" {
-	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/store/ lib/sync/ ' ]
+@test "includes in lib go down only: base, event, store, fold, sync" {
+	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/fold/ lib/store/ lib/sync/ ' ]
 	{
 		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
 		sources lib/base | while read -r file; do
@@ -100,6 +101,10 @@ only_includes() {
 		done
 		sources lib/store | while read -r file; do
 			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/ledger\.h' || :
+		done
+		sources lib/fold | while read -r file; do
+			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/ledger\.h' || :
+			includes "$file" | grep -x lib/store/door.h || :
 		done
 		sources lib/sync | while read -r file; do
 			only_includes "$file" 'lib/(base|event|sync)/[^/]+\.h|lib/ledger\.h' || :
