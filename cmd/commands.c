@@ -12,6 +12,8 @@ extern const struct command cmd_tail;
 extern const struct command cmd_show;
 extern const struct command cmd_verify;
 extern const struct command cmd_status;
+extern const struct command cmd_state;
+extern const struct command cmd_snapshot;
 extern const struct command cmd_cursor;
 extern const struct command cmd_recover;
 extern const struct command cmd_backup;
@@ -26,6 +28,8 @@ const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_verify,
 	&cmd_status,
+	&cmd_state,
+	&cmd_snapshot,
 	&cmd_cursor,
 	&cmd_recover,
 	&cmd_backup,

@@ -34,6 +34,9 @@ static enum ledger_status run_check(
 			"/etc/ledgerbox/ledger.yaml");
 		return hint(err, "make one with: ledgerbox init, or name one with --config");
 	}
+	/* What else the commands would find out when they need it. */
+	if (ledger_rules_check(&settings.rules, err))
+		return fail_in(err, "%s: ", settings.config);
 	if (output.quiet)
 		return LEDGER_OK;
 	CLEANUP_BUF struct buf line = { 0 };

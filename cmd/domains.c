@@ -162,6 +162,16 @@ const struct domain_settings *settings_domain(struct slice name)
 	return other;
 }
 
+const struct stream_type_settings *settings_stream_type(struct slice stream)
+{
+	struct slice type, key;
+	for (size_t i = 0; i < settings.n_stream_types; i++)
+		if (slice_cut(stream, '/', &type, &key) &&
+			slice_is(type, settings.stream_types[i].name))
+			return &settings.stream_types[i];
+	return NULL;
+}
+
 const char *settings_nearest_domain(struct slice name)
 {
 	struct nearest nearest = { .typed = name };

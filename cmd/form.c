@@ -139,6 +139,37 @@ enum ledger_status form_domain(
 	return LEDGER_OK;
 }
 
+enum ledger_status form_event_type(
+	struct slice text, const struct form *form, uint64_t *number, struct ledger_error *err)
+{
+	(void)form, (void)number;
+	struct ledger_error ignored;
+	if (!slice_is(text, "*") && event_check_type(text, &ignored))
+		return refuse(text, "is not an event type",
+			"a type is 1 to 128 of A-Z a-z 0-9 _ . : -, or \"*\" for any other", err);
+	return LEDGER_OK;
+}
+
+enum ledger_status form_text(
+	struct slice text, const struct form *form, uint64_t *number, struct ledger_error *err)
+{
+	(void)form, (void)number;
+	if (text.len == 0 || !slice_is_utf8(text) || memchr(text.ptr, '\0', text.len))
+		return refuse(text, "is not a text", "write at least one character", err);
+	return LEDGER_OK;
+}
+
+enum ledger_status form_json(
+	struct slice text, const struct form *form, uint64_t *number, struct ledger_error *err)
+{
+	(void)form, (void)number;
+	struct ledger_error why;
+	struct slice value;
+	if (json_check(text, &value, &why))
+		return refuse(text, "is not JSON", "write it in quotes: '{\"quantity\":0}'", err);
+	return LEDGER_OK;
+}
+
 enum ledger_status form_label(
 	struct slice text, const struct form *form, uint64_t *number, struct ledger_error *err)
 {

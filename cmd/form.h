@@ -22,20 +22,23 @@ struct form {
 	const char *const *choices; /* of form_choice, NULL at the end */
 };
 
-form_fn form_token;    /* node, stream type, tag: [A-Za-z0-9_-]{1,64} */
-form_fn form_node;     /* a token other than localhost */
-form_fn form_domain;   /* a token or "*" */
-form_fn form_label;    /* any line: a name that a later part gives meaning to */
-form_fn form_path;     /* a file or folder */
-form_fn form_group;    /* a group of the system */
-form_fn form_host;     /* a host name as in a certificate */
-form_fn form_url;      /* nats://[user[:password]@]host[:port]; also tls, ws, wss */
-form_fn form_tag_path; /* $.a.b, metadata.$.a */
-form_fn form_key_hex;  /* 64 hex digits; never shown */
-form_fn form_bool;     /* true or false */
-form_fn form_number;   /* digits */
-form_fn form_duration; /* "5s" */
-form_fn form_size;     /* "64KiB" */
+form_fn form_token;	 /* node, stream type, tag: [A-Za-z0-9_-]{1,64} */
+form_fn form_node;	 /* a token other than localhost */
+form_fn form_domain;	 /* a token or "*" */
+form_fn form_event_type; /* [A-Za-z0-9_.:-]{1,128} or "*" */
+form_fn form_text;	 /* anything printable, lines too: an SQL expression */
+form_fn form_json;	 /* one JSON value */
+form_fn form_label;	 /* any line: a name that a later part gives meaning to */
+form_fn form_path;	 /* a file or folder */
+form_fn form_group;	 /* a group of the system */
+form_fn form_host;	 /* a host name as in a certificate */
+form_fn form_url;	 /* nats://[user[:password]@]host[:port]; also tls, ws, wss */
+form_fn form_tag_path;	 /* $.a.b, metadata.$.a */
+form_fn form_key_hex;	 /* 64 hex digits; never shown */
+form_fn form_bool;	 /* true or false */
+form_fn form_number;	 /* digits */
+form_fn form_duration;	 /* "5s" */
+form_fn form_size;	 /* "64KiB" */
 form_fn form_choice;
 
 /* A text as an error shows it: escaped, cut where it is long, passwords in URLs hidden. Returns

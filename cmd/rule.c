@@ -89,7 +89,8 @@ static enum ledger_status check_list(const struct rule_file *file, const struct 
 static enum ledger_status check_one(const struct rule_file *file, const struct rule *rule,
 	const struct yaml *value, struct ledger_error *err)
 {
-	if (rule->is.check) {
+	/* A row with both takes a word or a mapping. */
+	if (rule->is.check && !(rule->fields && value->kind == YAML_MAP)) {
 		TRY(check_text(file, &rule->is, value, err));
 		return rule->setting ? file->take(rule, value, err) : LEDGER_OK;
 	}

@@ -20,7 +20,7 @@ struct rule {
 	const char *key;	   /* NULL ends the table */
 	struct form is;		   /* a text, */
 	struct form items;	   /* or a list of texts, */
-	const struct rule *fields; /* or a mapping with these keys, */
+	const struct rule *fields; /* or (with `is`: as well) a mapping with these keys, */
 	bool maps;		   /* or a list of mappings of anything; */
 	struct form names;	   /* if set: a mapping of names of this form to one of the above */
 	bool path;		   /* texts are paths, relative to the config */

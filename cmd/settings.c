@@ -9,6 +9,7 @@
 #include "domains.h"
 #include "lookup.h"
 #include "output.h"
+#include "reducers.h"
 #include "rule.h"
 
 #include "../lib/base/banned.h"
@@ -57,6 +58,7 @@ static struct setting sign = { .str = &settings.sign_key,
 /* --- The table of keys ----------------------------------------------------------------------- */
 
 static const char *const claims[] = { "local", "strict", NULL };
+static const char *const built_in_reducers[] = { "merge", "last", "count", NULL };
 
 static const struct rule keys_rules[] = {
 	{ "sign", .is = { form_path }, .path = true, .setting = &sign },
@@ -116,7 +118,9 @@ static const struct rule rules[] = {
 	{ "stream_types", .names = { form_token }, .fields = stream_type_rules },
 	{ "clusters", .names = { form_token }, .fields = cluster_rules },
 	{ "sync", .fields = sync_rules },
-	{ "reducers", .names = { form_label } },
+	{ "reducers", .names = { form_domain }, .is = { form_choice, .choices = built_in_reducers },
+		.fields = reducer_rules },
+	{ "upcast", .names = { form_event_type } },
 	{ "projections", .names = { form_label } },
 	{ "handlers", .names = { form_label } },
 	{ "commands", .maps = true },
@@ -340,6 +344,7 @@ enum ledger_status settings_read(struct ledger_error *err)
 	TRY(clusters_read(variable, err));
 	drop_foreign_node(database_of_config);
 	TRY(domains_build(&in_force.file, in_force.root, &in_force.arena, err));
+	TRY(reducers_build(&in_force.file, in_force.root, &in_force.arena, err));
 	return domains_check_names(&in_force.file, in_force.root, clusters_has, err);
 }
 

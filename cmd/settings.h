@@ -6,7 +6,7 @@
 #ifndef CMD_SETTINGS_H
 #define CMD_SETTINGS_H
 
-#include "../lib/ledger.h"
+#include "../lib/fold.h"
 
 /* tags_from: {name: path}: a tag `name:value` is taken from payload or metadata at append. */
 struct tag_source {
@@ -43,6 +43,7 @@ struct settings {
 	size_t n_domains; /* 0: any domain is taken */
 	struct stream_type_settings *stream_types;
 	size_t n_stream_types;
+	struct ledger_rules rules; /* reducers and upcasters */
 };
 
 extern struct settings settings;
@@ -81,6 +82,9 @@ const char *settings_default_state_dir(void);
 /* The settings of a domain: its own, else "*". NULL where `domains:` names neither; a domain
  * beginning with "_" is reserved and always taken. */
 const struct domain_settings *settings_domain(struct slice name);
+
+/* The settings of a stream's type; NULL where `stream_types:` does not name it. */
+const struct stream_type_settings *settings_stream_type(struct slice stream);
 
 /* The listed domain nearest in spelling, for a suggestion; NULL without one near. */
 const char *settings_nearest_domain(struct slice name);

@@ -255,6 +255,13 @@ enum ledger_status ledger_chains(
  * was absent, or they were left out. */
 uint64_t ledger_malformed_chains(const struct ledger *l);
 
+/* Every stream with at least one event: of a type ("type/"; "": of all), of a domain (absent: of all),
+ * in order. Anything but LEDGER_OK ends it. The words are valid for that call. */
+typedef enum ledger_status ledger_stream_fn(
+	struct slice stream, struct slice domain, void *context, struct ledger_error *err);
+enum ledger_status ledger_streams(struct ledger *l, struct slice prefix, struct slice domain,
+	ledger_stream_fn *fn, void *context, struct ledger_error *err);
+
 /* Distinct words for completion, in order, those beginning with `prefix`, at most `limit`. Tags are those
  * of the last million events or so. */
 enum ledger_words {

@@ -95,6 +95,28 @@ CREATE TABLE cursor (
 	updated INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
+-- States of streams (ledgerbox-snapshot(1)): kept to be faster, signed, and thrown away freely.
+CREATE TABLE snapshot (
+	id INTEGER PRIMARY KEY,
+	stream TEXT NOT NULL,
+	domain TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	events INTEGER NOT NULL,
+	version INTEGER NOT NULL,
+	max_time INTEGER NOT NULL,
+	hash BLOB NOT NULL,
+	reducer BLOB NOT NULL,
+	schema INTEGER NOT NULL,
+	epoch INTEGER NOT NULL,
+	taken INTEGER NOT NULL,
+	digest BLOB NOT NULL,
+	signing_key TEXT NOT NULL,
+	mac BLOB NOT NULL,
+	state TEXT NOT NULL,
+	UNIQUE (stream, domain, position)
+) STRICT;
+
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER event_no_delete BEFORE DELETE ON event

@@ -19,6 +19,10 @@
 	"sql IS NOT NULL AND sql <> 'CREATE TABLE sqlite_stat1(tbl,idx,stat)' AND "                \
 	"sql <> 'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)'"
 
+#define SNAPSHOT_COLUMNS                                                                           \
+	"id, stream, domain, position, last, events, version, max_time, hash, reducer, schema, "   \
+	"epoch, taken, digest, signing_key, mac, state"
+
 static const char *const texts[SQL_COUNT_] = {
 	[SQL_SEAL] = "SELECT node, epoch, position, clock, link, inode, birth, signing_key, mac "
 		     "FROM seal WHERE id = 1",
@@ -71,6 +75,8 @@ static const char *const texts[SQL_COUNT_] = {
 
 	[SQL_EVENT] = "SELECT " EVENT_COLUMNS " FROM event WHERE position = ?1",
 	[SQL_EVENT_HASH] = "SELECT hash FROM event WHERE position = ?1",
+	[SQL_EVENT_PLACE] =
+		"SELECT chain, sequence, clock, time, version FROM event WHERE position = ?1",
 	[SQL_EVENTS_BY_ID] =
 		"SELECT " EVENT_COLUMNS
 		" FROM event WHERE id BETWEEN ?1 AND ?2 ORDER BY id, position LIMIT ?3",
@@ -108,6 +114,17 @@ static const char *const texts[SQL_COUNT_] = {
 		"INSERT INTO cursor (name, position, hash, updated) VALUES (?1, ?2, ?3, ?4) "
 		"ON CONFLICT (name) DO UPDATE SET position = ?2, hash = ?3, updated = ?4",
 	[SQL_CURSOR_DELETE] = "DELETE FROM cursor WHERE name = ?1 RETURNING 1",
+
+	[SQL_SNAPSHOTS] =
+		"SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE stream = ?1 AND domain = "
+		"?2 ORDER BY position DESC",
+	[SQL_SNAPSHOTS_ALL] = "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE stream >= ?1 AND "
+			      "stream < ?2 ORDER BY stream, domain, position DESC",
+	[SQL_SNAPSHOT_INSERT] =
+		"INSERT OR REPLACE INTO snapshot (stream, domain, position, last, events, version, "
+		"max_time, hash, reducer, schema, epoch, taken, digest, signing_key, mac, state) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+	[SQL_SNAPSHOT_DELETE] = "DELETE FROM snapshot WHERE id = ?1",
 
 	[SQL_WORDS_DOMAIN] = "SELECT name FROM domain ORDER BY name",
 	[SQL_WORDS_ORIGIN] = "SELECT DISTINCT origin FROM chain ORDER BY origin",

@@ -83,9 +83,9 @@ only_includes() {
 	includes "$1" | grep -vxE "$2" | sed "s|^|$1 includes |" | nothing
 }
 
-@test "a command includes from lib only ledger.h, and banned.h" {
+@test "a command includes from lib only ledger.h, fold.h and banned.h" {
 	sources cmd | while read -r file; do
-		only_includes "$file" 'cmd/[^/]+\.h|lib/ledger\.h|lib/base/banned\.h' || echo "$file"
+		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|fold)\.h|lib/base/banned\.h' || echo "$file"
 	done | nothing
 }
 
@@ -93,6 +93,7 @@ only_includes() {
 	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/fold/ lib/store/ lib/sync/ ' ]
 	{
 		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
+		only_includes lib/fold.h 'lib/ledger\.h' || :
 		sources lib/base | while read -r file; do
 			only_includes "$file" 'lib/base/[^/]+\.h' || :
 		done
@@ -103,7 +104,7 @@ only_includes() {
 			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/ledger\.h' || :
 		done
 		sources lib/fold | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/ledger\.h' || :
+			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/(ledger|fold)\.h' || :
 			includes "$file" | grep -x lib/store/door.h || :
 		done
 		sources lib/sync | while read -r file; do
