@@ -13,6 +13,7 @@ struct diff {
 	struct buf path;
 	struct buf out; /* lines of text, or items of a JSON list */
 	uint64_t n;
+	bool failed; /* no memory */
 };
 
 static bool is_word(struct slice text)
@@ -59,25 +60,34 @@ static void add_change(struct diff *d, struct slice from, struct slice to)
 
 static void compare(struct diff *d, struct slice from, struct slice to);
 
-/* Members of `a` that `b` has too are compared (once), those that it has not are what came or went. */
-static void compare_members(struct diff *d, struct slice a, struct slice b, bool came)
+/* Members of `from` that `to` has too are compared, those that it has not are gone; what is left is new. */
+static void compare_members(struct diff *d, struct slice from, struct slice to)
 {
 	const struct slice none = { NULL, 0 };
-	CLEANUP_BUF struct buf name = { 0 };
-	struct json_walk walk;
-	struct slice key, value, other;
-	size_t before = d->path.len;
-	json_walk_init(&walk, a);
-	while (json_walk_next(&walk, &key, &value)) {
-		buf_reset(&name);
-		json_decode_string(key, &name);
-		bool both = json_member(b, buf_slice(&name), &other);
-		add_key(&d->path, key);
-		if (both && !came)
-			compare(d, value, other);
-		else if (!both)
-			add_change(d, came ? none : value, came ? value : none);
-		d->path.len = before;
+	CLEANUP_ARENA struct arena arena = { 0 };
+	struct json_index before, after;
+	size_t length = d->path.len;
+	d->failed = d->failed || !json_index_init(&before, from, &arena) ||
+		    !json_index_init(&after, to, &arena);
+	if (d->failed)
+		return;
+	json_index_unsort(&before);
+	for (size_t i = 0; i < before.n; i++) {
+		const struct json_entry *old = &before.entries[i];
+		struct json_entry *new = json_index_find(&after, old->name);
+		add_key(&d->path, old->key);
+		compare(d, old->value, new ? new->value : none);
+		d->path.len = length;
+		if (new)
+			new->seen = true;
+	}
+	json_index_unsort(&after);
+	for (size_t i = 0; i < after.n; i++) {
+		if (after.entries[i].seen || after.entries[i].repeated)
+			continue;
+		add_key(&d->path, after.entries[i].key);
+		compare(d, none, after.entries[i].value);
+		d->path.len = length;
 	}
 }
 
@@ -108,8 +118,7 @@ static void compare(struct diff *d, struct slice from, struct slice to)
 		return;
 	enum json_kind a = both ? json_kind(from) : JSON_NULL, b = both ? json_kind(to) : JSON_NULL;
 	if (both && a == JSON_OBJECT && b == JSON_OBJECT) {
-		compare_members(d, from, to, false);
-		compare_members(d, to, from, true);
+		compare_members(d, from, to);
 	} else if (both && a == JSON_ARRAY && b == JSON_ARRAY) {
 		compare_items(d, from, to);
 	} else {
@@ -142,6 +151,8 @@ static enum ledger_status print(
 	struct diff *d, const struct buf *from, const struct buf *to, struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf line = { 0 };
+	if (d->failed)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	TRY(buf_check(&d->path, err));
 	if (output.format == FORMAT_JSON) {
 		buf_add_text(&line, "{\"from\":");

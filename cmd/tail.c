@@ -36,6 +36,7 @@ static struct {
 	const char *cursor_file;
 	const char *fields;
 	bool header;
+	bool upcast;
 } args;
 
 static const struct opt opts[] = {
@@ -52,6 +53,8 @@ static const struct opt opts[] = {
 	{ 0, "fields", "columns of text or tsv, and their order", "<name,...>",
 		.str = &args.fields },
 	{ 0, "header", "the names of the columns first", NULL, .flag = &args.header },
+	{ 0, "upcast", "payloads as their newest schema has them (upcast: in the config)", NULL,
+		.flag = &args.upcast },
 	{ 'o', "output", "write to this file, replaced atomically", "<file>", .str = &output_path,
 		.complete = COMPLETE_FILE },
 	{ 0 },
@@ -59,6 +62,7 @@ static const struct opt opts[] = {
 
 struct tail {
 	struct ledger *ledger;
+	struct ledger_fold *fold; /* with --upcast; else NULL */
 	struct arena arena;
 	struct ledger_filter filter; /* as asked for; from and limit are set for each reading */
 	struct render render;
@@ -78,6 +82,7 @@ struct tail {
 static void tail_done(struct tail *t)
 {
 	resume_close(&t->resume);
+	ledger_fold_close(t->fold);
 	render_done(&t->render);
 	buf_done(&t->page);
 	arena_done(&t->arena);
@@ -118,6 +123,11 @@ static enum ledger_status add_event(
 	const struct event *event, void *context, struct ledger_error *err)
 {
 	struct tail *t = context;
+	struct event upcast;
+	if (t->fold) {
+		TRY(ledger_fold_upcast(t->fold, event, &upcast, err));
+		event = &upcast;
+	}
 	render_event(&t->render, event, &t->page);
 	TRY(buf_check(&t->page, err));
 	t->printed = event->position;
@@ -346,6 +356,8 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	};
 	TRY(check_args(err));
 	TRY(prepare(&t, err));
+	if (args.upcast)
+		TRY(ledger_fold_open(&t.fold, l, &settings.rules, err));
 	/* A cursor is moved as events are printed. */
 	command_confine(NULL, args.cursor ? settings.database : args.cursor_file);
 	/* The header, which an empty ledger has too. */

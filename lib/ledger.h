@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_index.h"
 #include "base/partial.h"
 #include "base/slice.h"
 #include "base/time.h"

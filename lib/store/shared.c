@@ -15,7 +15,7 @@
 #include "../base/banned.h"
 
 /* Keys that are kept of one round; twice as many are collected before the larger half goes. */
-#define WINDOW 200000
+size_t shared_window = 200000;
 
 struct place {
 	uint64_t clock;
@@ -31,7 +31,7 @@ struct window {
 	const struct shared_bounds *bounds;
 	struct place *places;
 	size_t n, room;
-	bool is_cut;	    /* keys behind places[WINDOW - 1] were left for later, … */
+	bool is_cut;	    /* keys behind places[shared_window - 1] were left for later, … */
 	uint64_t left_from; /* … none before this position */
 	bool has_floor;
 	struct place floor; /* the last key handed out */
@@ -77,7 +77,7 @@ static void sort(struct window *w)
 {
 	if (w->n)
 		qsort_r(w->places, w->n, sizeof(*w->places), compare, w);
-	while (w->n > WINDOW)
+	while (w->n > shared_window)
 		leave_for_later(w, w->places[--w->n].position);
 }
 
@@ -85,13 +85,13 @@ static enum ledger_status add(struct window *w, const struct place *place, struc
 {
 	if (w->has_floor && compare(place, &w->floor, w) <= 0)
 		return LEDGER_OK;
-	if (w->is_cut && compare(place, &w->places[WINDOW - 1], w) > 0) {
+	if (w->is_cut && compare(place, &w->places[shared_window - 1], w) > 0) {
 		leave_for_later(w, place->position);
 		return LEDGER_OK;
 	}
 	if (w->n == w->room) {
 		size_t room = w->room ? w->room * 2 : 256;
-		room = room > 2 * WINDOW ? 2 * WINDOW : room;
+		room = room > 2 * shared_window ? 2 * shared_window : room;
 		struct place *more = realloc(w->places, room * sizeof(*more));
 		if (!more)
 			return fail(err, LEDGER_NO_MEMORY, "out of memory");
@@ -99,7 +99,7 @@ static enum ledger_status add(struct window *w, const struct place *place, struc
 		w->room = room;
 	}
 	w->places[w->n++] = *place;
-	if (w->n == 2 * WINDOW)
+	if (w->n == 2 * shared_window)
 		sort(w);
 	return LEDGER_OK;
 }

@@ -21,6 +21,9 @@ enum ledger_status shared_read(struct ledger *l, struct slice stream, struct sli
 	const struct shared_bounds *bounds, ledger_event_fn *fn, void *context,
 	struct ledger_error *err);
 
+/* How many of its keys are in memory at a time; a test makes it small. */
+extern size_t shared_window;
+
 /* The domains (`domain` absent: of all, else it alone) that have events of a stream. */
 typedef enum ledger_status shared_domain_fn(
 	struct slice stream, struct slice domain, void *context, struct ledger_error *err);

@@ -124,7 +124,18 @@ accepts() {
 	refuses 'commands: {a: 1}\n' '1:11: commands: expected a list'
 	refuses 'commands: [a]\n' '1:12: expected a mapping'
 	refuses 'reducers: [a]\n' '1:11: reducers: expected a mapping'
-	refuses 'reducers: {a: b}\n' '1:15: a: expected a mapping'
+	refuses 'reducers: {a: b}\n' "1:15: a: 'b' is not a choice" 'merge or last or count'
+	refuses 'reducers: {a: }\n' '1:14: a: no value'
+	refuses 'reducers: {a: {}}\n' "1:15: a: a reducer needs 'apply'"
+	refuses 'reducers: {a: {apply: {}}}\n' "1:15: a: a reducer needs 'apply'"
+	refuses 'reducers: {a/b: last}\n' "1:12: reducers: 'a/b' is not a domain"
+	refuses 'reducers: {a: {apply: {"b c": "1"}}}\n' "'b c' is not an event type"
+	refuses 'reducers: {a: {initial: "{", apply: {b: "1"}}}\n' "initial: '{' is not JSON"
+	refuses 'reducers: {a: {sql: x}}\n' "unknown key 'sql' in a"
+	refuses 'upcast: {a: {0: "1"}}\n' 'the schema to cast up from is a whole number from 1'
+	refuses 'upcast: {a: {x: "1"}}\n' 'the schema to cast up from is a whole number from 1'
+	refuses 'upcast: {a: {1: [b]}}\n' 'expected an SQL expression'
+	refuses 'upcast: {a: b}\n' '1:13: a: expected a mapping'
 }
 
 @test "a tag path begins with \$. and names members" {
@@ -173,9 +184,10 @@ accepts() {
 		reducers:
 		  product:
 		    initial: '{"n":0}'
-		    sql: |
-		      select 1
-		      from x
+		    apply:
+		      "*": |
+		        select 1
+		        -- and no more
 		commands:
 		  - {command: go, exec: [/bin/go, now]}
 	END
@@ -186,7 +198,7 @@ accepts() {
 	shows domains.inventory.tags_from.product '$.product_id | ledger.yaml:6'
 	shows domains.inventory.max_age '30d | ledger.yaml:7'
 	shows reducers.product.initial '{"n":0} | ledger.yaml:10'
-	shows commands.0.exec '[/bin/go, now] | ledger.yaml:15'
+	shows commands.0.exec '[/bin/go, now] | ledger.yaml:16'
 	works ledgerbox config show
 	# Each setting is one line, a text of several lines too.
 	[ "$(printf '%s\n' "$output" | grep -c 'ledger.yaml:\|default')" -eq "$(printf '%s\n' "$output" | wc -l)" ]
@@ -327,7 +339,7 @@ documented() {
 	works ledgerbox init --node store-a -q
 	sed -E -i 's/^( *)#([a-z"]|  )/\1\2/' ledger.yaml
 	for key in $(ledgerbox config show | cut -d' ' -f1 |
-		sed -E 's/^(domains|stream_types|clusters)\.[^.]*/\1.NAME/; s/^(reducers|projections|handlers|commands)\..*/\1/; s/(tags_from)\..*/\1/; s/^(domains).NAME$/\1/; /^config$/d' | sort -u); do
+		sed -E 's/^(domains|stream_types|clusters)\.[^.]*/\1.NAME/; s/^(projections|handlers|commands|upcast)\..*/\1/; s/^reducers\.[^.]*$/reducers/; s/^reducers\.[^.]*/reducers.NAME/; s/(apply)\..*/\1/; s/(tags_from)\..*/\1/; s/^(domains).NAME$/\1/; /^config$/d' | sort -u); do
 		documented | grep -qxF "$key" || {
 			echo "not in the page: $key"
 			return 1
