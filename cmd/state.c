@@ -208,9 +208,9 @@ static enum ledger_status run_one(struct asked *a, const char *name, struct ledg
 	struct ledger_state s;
 	TRY(ledger_state(a->fold, stream, state_domain(stream, args.domain), &a->moment, &s, err));
 	TRY(print(&s, err));
+	TRY(state_flush(err));
 	if (output.format != FORMAT_JSON)
 		state_say_events(&s);
-	TRY(state_flush(err));
 	keep_if_due(&s);
 	return LEDGER_OK;
 }

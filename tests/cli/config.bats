@@ -125,7 +125,7 @@ accepts() {
 	refuses 'commands: [a]\n' '1:12: expected a mapping'
 	refuses 'reducers: [a]\n' '1:11: reducers: expected a mapping'
 	refuses 'reducers: {a: b}\n' "1:15: a: 'b' is not a choice" 'merge or last or count'
-	refuses 'reducers: {a: }\n' '1:14: a: no value'
+	refuses 'reducers: {a: }\n' '1:15: a: no value'
 	refuses 'reducers: {a: {}}\n' "1:15: a: a reducer needs 'apply'"
 	refuses 'reducers: {a: {apply: {}}}\n' "1:15: a: a reducer needs 'apply'"
 	refuses 'reducers: {a/b: last}\n' "1:12: reducers: 'a/b' is not a domain"
