@@ -129,12 +129,12 @@ accepts() {
 	refuses 'reducers: {a: {}}\n' "1:15: a: a reducer needs 'apply'"
 	refuses 'reducers: {a: {apply: {}}}\n' "1:15: a: a reducer needs 'apply'"
 	refuses 'reducers: {a/b: last}\n' "1:12: reducers: 'a/b' is not a domain"
-	refuses 'reducers: {a: {apply: {"b c": "1"}}}\n' "'b c' is not an event type"
-	refuses 'reducers: {a: {initial: "{", apply: {b: "1"}}}\n' "initial: '{' is not JSON"
-	refuses 'reducers: {a: {sql: x}}\n' "unknown key 'sql' in a"
-	refuses 'upcast: {a: {0: "1"}}\n' 'the schema to cast up from is a whole number from 1'
-	refuses 'upcast: {a: {x: "1"}}\n' 'the schema to cast up from is a whole number from 1'
-	refuses 'upcast: {a: {1: [b]}}\n' 'expected an SQL expression'
+	refuses 'reducers: {a: {apply: {"b c": "1"}}}\n' "1:24: apply: 'b c' is not an event type"
+	refuses 'reducers: {a: {initial: "{", apply: {b: "1"}}}\n' "1:25: initial: '{' is not JSON"
+	refuses 'reducers: {a: {sql: x}}\n' "1:16: unknown key 'sql' in a"
+	refuses 'upcast: {a: {0: "1"}}\n' '1:17: 0: the schema to cast up from is a whole number from 1'
+	refuses 'upcast: {a: {x: "1"}}\n' '1:17: x: the schema to cast up from is a whole number from 1'
+	refuses 'upcast: {a: {1: [b]}}\n' '1:17: 1: expected an SQL expression'
 	refuses 'upcast: {a: b}\n' '1:13: a: expected a mapping'
 }
 
