@@ -39,13 +39,14 @@ static const struct opt opts[] = {
 typedef enum ledger_status with_fold(
 	struct ledger_fold *f, int argc, char **argv, struct ledger_error *err);
 
-/* Opens what the verbs work with. */
+/* Opens what the verbs that only read work with. */
 static enum ledger_status with(
 	struct ledger *l, with_fold *verb, int argc, char **argv, struct ledger_error *err)
 {
 	struct ledger_fold *f = NULL;
 	TRY(ledger_fold_open(&f, l, &settings.rules, err));
 	ledger_fold_on_refused(f, state_say_refused, NULL);
+	command_confine(NULL, NULL);
 	enum ledger_status status = verb(f, argc, argv, err);
 	ledger_fold_close(f);
 	return status;

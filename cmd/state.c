@@ -128,6 +128,14 @@ enum ledger_status state_flush(struct ledger_error *err)
 
 /* --- The policy of the config ---------------------------------------------------------------- */
 
+static bool has_policy(void)
+{
+	for (size_t i = 0; i < settings.n_stream_types; i++)
+		if (settings.stream_types[i].snapshot_every)
+			return true;
+	return false;
+}
+
 /*
  * stream_types: {type: {snapshot_every: N}}: when as many events had to be folded, the answer is kept for
  * the next one. Who may not write, or would have to wait, has had their answer all the same.
@@ -249,6 +257,7 @@ static enum ledger_status run_with_fold(
 	struct asked *a, struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	ledger_fold_on_refused(a->fold, state_say_refused, NULL);
+	command_confine(NULL, has_policy() ? settings.database : NULL);
 	if (args.at)
 		TRY(moment_parse("--at", args.at, args.utc, &a->moment, err));
 	if (args.known_at)

@@ -193,7 +193,7 @@ enum ledger_status ledger_snapshot_prune(struct ledger *l, struct slice which, s
 	struct pruning p = {
 		.ledger = l, .domain = domain, .keep = keep, .before = before, .dry_run = dry_run
 	};
-	TRY(dry_run ? read_txn_begin(&txn, l->store, err) : store_begin_write(l->store, err));
+	TRY(dry_run ? read_txn_begin(&txn, l->store, err) : guard_begin_write(l, err));
 	enum ledger_status status = each_of(l, which, prune_one, &p, err);
 	buf_done(&p.stream);
 	if (dry_run || status) {

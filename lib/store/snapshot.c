@@ -11,25 +11,28 @@ static bool read_bytes(struct stmt *st, int at, uint8_t out[EVENT_HASH_SIZE])
 	return true;
 }
 
-static enum ledger_status read_row(
-	struct ledger *l, struct stmt *st, struct snapshot *s, struct ledger_error *err)
+static bool read_columns(struct stmt *st, struct snapshot *s)
 {
-	s->stream = column_text(st, 1);
-	s->domain = column_text(st, 2);
-	s->key = column_text(st, 14);
-	s->state = column_text(st, 16);
-	if (column_u64(st, 0, &s->id) && s->stream.ptr && s->domain.ptr &&
-		column_u64(st, 3, &s->position) && column_u64(st, 4, &s->last) &&
-		column_u64(st, 5, &s->events) && column_u64(st, 6, &s->version) &&
-		column_u64(st, 7, &s->max_time) && read_bytes(st, 8, s->hash) &&
-		read_bytes(st, 9, s->reducer) && column_u64(st, 10, &s->schema) &&
-		column_u64(st, 11, &s->epoch) && column_u64(st, 12, &s->taken) &&
-		read_bytes(st, 13, s->digest) && s->key.ptr && read_bytes(st, 15, s->mac) &&
-		s->state.ptr)
-		return LEDGER_OK;
-	fail(err, LEDGER_DAMAGED, "%s has a malformed snapshot", store_path(l->store));
-	return hint(err, "snapshots can be thrown away: sqlite3 %s 'delete from snapshot'",
-		store_path(l->store));
+	return column_u64(st, 3, &s->position) && column_u64(st, 4, &s->last) &&
+	       column_u64(st, 5, &s->events) && column_u64(st, 6, &s->version) &&
+	       column_u64(st, 7, &s->max_time) && read_bytes(st, 8, s->hash) &&
+	       read_bytes(st, 9, s->reducer) && column_u64(st, 10, &s->schema) &&
+	       column_u64(st, 11, &s->epoch) && column_u64(st, 12, &s->taken) &&
+	       read_bytes(st, 13, s->digest) && read_bytes(st, 15, s->mac);
+}
+
+/* A row with a column of a wrong type or size is handed out too: it is one that was changed. */
+static void read_row(struct stmt *st, struct snapshot *s)
+{
+	struct slice *const texts[] = { &s->stream, &s->domain, &s->key, &s->state };
+	static const int columns[] = { 1, 2, 14, 16 };
+	s->malformed = !column_u64(st, 0, &s->id) || !read_columns(st, s);
+	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++) {
+		*texts[i] = column_text(st, columns[i]);
+		s->malformed = s->malformed || !texts[i]->ptr;
+		if (!texts[i]->ptr)
+			*texts[i] = SLICE("");
+	}
 }
 
 static enum ledger_status each(
@@ -41,7 +44,7 @@ static enum ledger_status each(
 		TRY(stmt_row(l->store, st, &row, err));
 		if (!row)
 			return LEDGER_OK;
-		TRY(read_row(l, st, &s, err));
+		read_row(st, &s);
 		TRY(fn(&s, context, err));
 	}
 }
@@ -115,6 +118,8 @@ enum ledger_status snapshot_check(
 	struct ledger *l, const struct snapshot *s, struct ledger_error *err)
 {
 	uint8_t digest[EVENT_HASH_SIZE], mac[EVENT_HASH_SIZE];
+	if (s->malformed)
+		return fail(err, LEDGER_DAMAGED, "a column of it has a wrong type or size");
 	if (s->schema != SNAPSHOT_SCHEMA)
 		return fail(err, LEDGER_UNVERIFIED, "it has schema %" PRIu64 ", not %d", s->schema,
 			SNAPSHOT_SCHEMA);
@@ -185,7 +190,7 @@ enum ledger_status snapshot_write(
 		fail(err, LEDGER_REFUSED, "a snapshot is signed, and there is no key to sign with");
 		return hint(err, "name one with --key-file");
 	}
-	TRY(store_begin_write(l->store, err));
+	TRY(guard_begin_write(l, err));
 	enum ledger_status status = sign_and_insert(l, &signed_one, err);
 	if (status)
 		store_rollback(l->store);

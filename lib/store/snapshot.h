@@ -34,13 +34,14 @@ struct snapshot {
 	struct slice key; /* key id */
 	uint8_t mac[EVENT_HASH_SIZE];
 	struct slice state;
+	bool malformed; /* a column has a wrong type or size; it is then 0 or "" here */
 };
 
 typedef enum ledger_status snapshot_fn(
 	const struct snapshot *s, void *context, struct ledger_error *err);
 
 /* Those of a stream, newest first. Anything but LEDGER_OK from `fn` ends it. Slices are valid for that
- * call. A row with columns of a wrong type or size is LEDGER_DAMAGED. */
+ * call. */
 enum ledger_status snapshot_each(struct ledger *l, struct slice stream, struct slice domain,
 	snapshot_fn *fn, void *context, struct ledger_error *err);
 

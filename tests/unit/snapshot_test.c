@@ -156,6 +156,10 @@ static void a_row_that_was_edited_or_swapped_is_not_used(void **state)
 		"digest = zeroblob(32)",
 		"signing_key = 'hs256-0000000000000000'",
 		"mac = zeroblob(32)",
+		"mac = zeroblob(31)",
+		"hash = zeroblob(0)",
+		"events = -1",
+		"state = ''",
 		"state = (select state from snapshot where stream = 'a/b')",
 		"(state, digest, mac) = (select state, digest, mac from snapshot where stream = "
 		"'a/b')",
