@@ -114,7 +114,7 @@ CREATE TABLE snapshot (
 	signing_key TEXT NOT NULL,
 	mac BLOB NOT NULL,
 	state TEXT NOT NULL,
-	UNIQUE (stream, domain, position)
+	UNIQUE (stream, domain, position DESC)
 ) STRICT;
 
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event

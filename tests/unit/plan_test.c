@@ -71,6 +71,7 @@ static const struct row {
 
 	ROW(SQL_EVENT, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
 	ROW(SQL_EVENT_HASH, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
+	ROW(SQL_EVENT_PLACE, "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)"),
 	ROW(SQL_EVENTS_BY_ID, "SEARCH event USING INDEX event_id (id>? AND id<?)"),
 	ROW(SQL_EVENTS_UP, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
 	ROW(SQL_EVENTS_DOWN, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
@@ -94,6 +95,13 @@ static const struct row {
 	ROW(SQL_CURSOR, "SEARCH cursor USING PRIMARY KEY (name=?)"),
 	ROW(SQL_CURSOR_SET, NO_PLAN),
 	ROW(SQL_CURSOR_DELETE, "SEARCH cursor USING PRIMARY KEY (name=?)"),
+
+	ROW(SQL_SNAPSHOTS,
+		"SEARCH snapshot USING INDEX sqlite_autoindex_snapshot_1 (stream=? AND domain=?)"),
+	ROW(SQL_SNAPSHOTS_ALL,
+		"SEARCH snapshot USING INDEX sqlite_autoindex_snapshot_1 (stream>? AND stream<?)"),
+	ROW(SQL_SNAPSHOT_INSERT, NO_PLAN),
+	ROW(SQL_SNAPSHOT_DELETE, "SEARCH snapshot USING INTEGER PRIMARY KEY (rowid=?)"),
 
 	ROW(SQL_WORDS_DOMAIN, "SCAN domain USING COVERING INDEX sqlite_autoindex_domain_1"),
 	ROW(SQL_WORDS_ORIGIN, "SCAN chain USING COVERING INDEX sqlite_autoindex_chain_1"),
