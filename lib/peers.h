@@ -129,9 +129,9 @@ enum ledger_status ledger_has(struct ledger *l, const struct ledger_head *head,
 	enum ledger_presence *presence, struct ledger_error *err);
 
 /*
- * Events of one chain from sequence `from` on, in order, until their lines are `max_bytes` or more
- * (the first comes whatever its size) or the chain ends. For publishing and for range requests.
- * A chain that is not here has no events.
+ * Events of one chain from sequence `from` on, in order, until their lines may be `max_bytes` long or
+ * more (counted generously; the first comes whatever its size) or the chain ends. For publishing and
+ * for range requests. A chain that is not here has no events.
  */
 enum ledger_status ledger_read_chain(struct ledger *l, const struct ledger_chain_name *chain,
 	uint64_t from, uint64_t max_bytes, ledger_event_fn *fn, void *context,

@@ -35,15 +35,28 @@ static enum ledger_status check_clock(struct ledger *l, struct ledger_error *err
 	return LEDGER_OK;
 }
 
-static enum ledger_status begin_anywhere(struct ledger *l, struct ledger_error *err)
+static enum ledger_status begin_batch(struct ledger *l, struct ledger_error *err)
 {
 	struct batch *b = &l->batch;
 	TRY(seal_read(l, &b->seal, err));
-	TRY(check_clock(l, err));
 	b->key = 0;
 	b->n_tails = 0;
 	b->first_position = b->seal.position;
 	b->open = true;
+	return LEDGER_OK;
+}
+
+static enum ledger_status begin_anywhere(struct ledger *l, struct ledger_error *err)
+{
+	TRY(begin_batch(l, err));
+	return check_clock(l, err);
+}
+
+static enum ledger_status begin_any_time(struct ledger *l, struct ledger_error *err)
+{
+	TRY(begin_batch(l, err));
+	TRY(check_may_write(l, err));
+	l->epoch = l->batch.seal.epoch;
 	return LEDGER_OK;
 }
 
@@ -84,6 +97,11 @@ enum ledger_status ledger_begin(struct ledger *l, struct ledger_error *err)
 enum ledger_status batch_begin_anywhere(struct ledger *l, struct ledger_error *err)
 {
 	return open_batch(l, begin_anywhere, err);
+}
+
+enum ledger_status batch_begin_any_time(struct ledger *l, struct ledger_error *err)
+{
+	return open_batch(l, begin_any_time, err);
 }
 
 void ledger_rollback(struct ledger *l)

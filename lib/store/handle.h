@@ -47,13 +47,21 @@ struct names {
 	uint64_t token; /* of the state of the file that was read */
 };
 
-/* The end of one of this node's chains while a batch is written. */
+/* The end of a chain while a batch is written. */
 struct chain_tail {
-	uint64_t chain; /* row id */
+	uint64_t chain; /* row ids; 0: none yet */
 	uint64_t domain;
+	char origin[65];
+	uint64_t epoch;
 	char domain_name[65];
 	uint64_t sequence;
-	uint8_t hash[EVENT_HASH_SIZE];
+	uint8_t hash[EVENT_HASH_SIZE]; /* of its last event, or what the first one continues */
+	uint64_t clock;
+	/* What accept asks besides, once `looked` is set. */
+	bool looked;
+	bool branched; /* table branch has events of it */
+	bool forked;   /* and one of its branches is not settled */
+	bool awaited;  /* quarantine has open rows of it */
 };
 
 #define BATCH_TAILS_MAX 64
@@ -64,7 +72,8 @@ struct batch {
 	struct seal seal;	 /* as it will be written */
 	uint64_t first_position; /* of the seal when the batch began */
 	uint8_t last_hash[EVENT_HASH_SIZE];
-	uint64_t key; /* row id of the signing key */
+	uint64_t key; /* row id of the key that signed the event before; 0: none */
+	char key_id[EVENT_KEY_ID_SIZE + 1];
 	struct arena arena;
 	struct chain_tail tails[BATCH_TAILS_MAX];
 	size_t n_tails;
@@ -185,8 +194,22 @@ enum ledger_status row_read(
 bool filter_matches(
 	const struct ledger_filter *filter, const struct event *event, struct buf *scratch);
 
-/* batch.c: a batch that does not ask whether the file is at home, for recover. */
+/* batch.c: a batch that does not ask whether the file is at home, for recover; and one that does not
+ * ask what the machine's clock says, for what comes from elsewhere. */
 enum ledger_status batch_begin_anywhere(struct ledger *l, struct ledger_error *err);
+enum ledger_status batch_begin_any_time(struct ledger *l, struct ledger_error *err);
+
+/* tail.c: the end of a chain, valid until the next one is looked for. tail_make gives it row ids. */
+enum ledger_status tail_find(struct ledger *l, struct slice origin, uint64_t epoch,
+	struct slice domain, struct chain_tail **out, struct ledger_error *err);
+enum ledger_status tail_make(struct ledger *l, struct chain_tail *tail, struct ledger_error *err);
+
+/* insert.c: the highest version of a stream, 0 without one; and an event, whole, that continues the
+ * tail at the seal's next position. */
+enum ledger_status insert_version(struct ledger *l, struct slice stream, uint64_t domain,
+	uint64_t *version, struct ledger_error *err);
+enum ledger_status insert_record(struct ledger *l, const struct event *e, struct chain_tail *tail,
+	uint64_t version_before, struct ledger_error *err);
 
 /* condition.c */
 enum ledger_status condition_check(struct ledger *l, const struct ledger_new *event,

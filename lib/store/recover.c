@@ -4,6 +4,8 @@
  */
 #include "handle.h"
 
+#include "../peers.h"
+
 #include <stdio.h>
 
 #include "../base/banned.h"
@@ -165,12 +167,10 @@ static enum ledger_status verify_first(struct ledger *l, struct ledger_error *er
 	return hint(err, "put the file back without the old -wal and -shm beside it");
 }
 
-enum ledger_status ledger_recover(struct ledger *l, struct slice reason, bool force, bool dry_run,
+static enum ledger_status recover(struct ledger *l, struct slice reason, bool force, bool dry_run,
 	struct ledger_recovery *out, struct ledger_error *err)
 {
 	struct ledger_recovery r = { .epoch = 0 };
-	if (!dry_run)
-		TRY(verify_first(l, err));
 	TRY(batch_begin_anywhere(l, err));
 	enum ledger_status status = seal_check_mac(l, &l->batch.seal, err);
 	if (!status)
@@ -182,4 +182,18 @@ enum ledger_status ledger_recover(struct ledger *l, struct slice reason, bool fo
 		return status;
 	*out = r;
 	return LEDGER_OK;
+}
+
+enum ledger_status ledger_recover(struct ledger *l, struct slice reason, bool force, bool dry_run,
+	struct ledger_recovery *out, struct ledger_error *err)
+{
+	if (!dry_run)
+		TRY(verify_first(l, err));
+	return recover(l, reason, force, dry_run, out, err);
+}
+
+enum ledger_status ledger_next_epoch(struct ledger *l, struct slice reason,
+	struct ledger_recovery *out, struct ledger_error *err)
+{
+	return recover(l, reason, true, false, out, err);
 }

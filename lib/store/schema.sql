@@ -1,5 +1,6 @@
 -- The ledger file, version 1 (user_version). Facts are insert-only: triggers refuse UPDATE, DELETE
--- and REPLACE. What changes lives in `seal`, `stream` and `cursor`. Short integers stand for the words that
+-- and REPLACE. What changes lives in `seal`, `stream`, `cursor`, `quarantine`, `published`, `received` and
+-- `peer`. Short integers stand for the words that
 -- repeat in every event; the view `events` puts them together again for people.
 
 CREATE TABLE domain (
@@ -117,6 +118,76 @@ CREATE TABLE snapshot (
 	UNIQUE (stream, domain, position DESC)
 ) STRICT;
 
+-- Branches beside forked chains: verified events whose place another one has in `event`, what follows
+-- them, and what waits to continue a forked chain; each line as it was received. Facts too. `root` is
+-- the hash of the first event of its branch.
+CREATE TABLE branch (
+	chain INTEGER NOT NULL,
+	sequence INTEGER NOT NULL,
+	prev BLOB NOT NULL,
+	root BLOB NOT NULL,
+	received INTEGER NOT NULL,
+	line TEXT NOT NULL
+CREATE UNIQUE INDEX branch_place ON branch (chain, sequence, hash);
+CREATE INDEX branch_root ON branch (root, sequence);
+CREATE INDEX branch_first ON branch (chain, sequence, hash) WHERE root = hash;
+-- Branches that an operator has decided about: where the event `fork_settled` stands.
+CREATE TABLE settlement (
+	root BLOB PRIMARY KEY,
+	position INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+-- Received and refused, kept for an operator. The place is what the bytes claim.
+CREATE TABLE quarantine (
+	digest BLOB NOT NULL UNIQUE,
+	source TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	text TEXT NOT NULL,
+	origin TEXT,
+	epoch INTEGER,
+	domain TEXT,
+	sequence INTEGER,
+	first INTEGER NOT NULL,
+	times INTEGER NOT NULL,
+	size INTEGER NOT NULL,
+	bytes BLOB NOT NULL
+CREATE INDEX quarantine_source ON quarantine (state, source, size);
+CREATE INDEX quarantine_place ON quarantine (origin, epoch, domain, sequence) WHERE state = 'open';
+-- What a source sent beyond what is kept of it.
+CREATE TABLE dropped (
+	source TEXT PRIMARY KEY,
+	messages INTEGER NOT NULL,
+	last INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+-- How far a cluster has acknowledged a chain, and how far its streams were received.
+CREATE TABLE published (
+	cluster TEXT NOT NULL,
+	chain INTEGER NOT NULL,
+	sequence INTEGER NOT NULL,
+	updated INTEGER NOT NULL,
+	PRIMARY KEY (cluster, chain)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE received (
+	cluster TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	sequence INTEGER NOT NULL,
+	updated INTEGER NOT NULL,
+	PRIMARY KEY (cluster, domain)
+) WITHOUT ROWID, STRICT;
+-- The last statement of each other node, and the heads that it and earlier ones named.
+CREATE TABLE peer (
+	node TEXT PRIMARY KEY,
+	counter INTEGER NOT NULL,
+	time INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE peer_head (
+	node TEXT NOT NULL,
+	origin TEXT NOT NULL,
+	sequence INTEGER NOT NULL,
+	sender_epoch INTEGER NOT NULL,
+	counter INTEGER NOT NULL,
+	time INTEGER NOT NULL,
+	PRIMARY KEY (node, origin, epoch, domain)
+) WITHOUT ROWID, STRICT;
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER event_no_delete BEFORE DELETE ON event
@@ -172,6 +243,23 @@ BEGIN SELECT RAISE(ABORT, 'keys are never deleted'); END;
 CREATE TRIGGER signing_key_no_replace BEFORE INSERT ON signing_key
 WHEN EXISTS (SELECT 1 FROM signing_key WHERE id = new.id OR name = new.name)
 BEGIN SELECT RAISE(ABORT, 'keys are never changed'); END;
+
+CREATE TRIGGER branch_no_update BEFORE UPDATE ON branch
+BEGIN SELECT RAISE(ABORT, 'branches are never changed'); END;
+CREATE TRIGGER branch_no_delete BEFORE DELETE ON branch
+BEGIN SELECT RAISE(ABORT, 'branches are never deleted'); END;
+CREATE TRIGGER branch_no_replace BEFORE INSERT ON branch
+WHEN EXISTS (SELECT 1 FROM branch WHERE id = new.id
+	OR (chain = new.chain AND sequence = new.sequence AND hash = new.hash))
+BEGIN SELECT RAISE(ABORT, 'branches are never changed'); END;
+
+CREATE TRIGGER settlement_no_update BEFORE UPDATE ON settlement
+BEGIN SELECT RAISE(ABORT, 'settlements are never changed'); END;
+CREATE TRIGGER settlement_no_delete BEFORE DELETE ON settlement
+BEGIN SELECT RAISE(ABORT, 'settlements are never deleted'); END;
+CREATE TRIGGER settlement_no_replace BEFORE INSERT ON settlement
+WHEN EXISTS (SELECT 1 FROM settlement WHERE root = new.root)
+BEGIN SELECT RAISE(ABORT, 'settlements are never changed'); END;
 
 CREATE TRIGGER seal_no_delete BEFORE DELETE ON seal
 BEGIN SELECT RAISE(ABORT, 'the seal is never deleted'); END;

@@ -22,6 +22,27 @@
 #define SNAPSHOT_COLUMNS                                                                           \
 	"id, stream, domain, position, last, events, version, max_time, hash, reducer, schema, "   \
 	"epoch, taken, digest, signing_key, mac, state"
+/* Columns in the order in which quarantine_list.c reads them. */
+#define QUARANTINE_COLUMNS                                                                         \
+	"id, source, reason, text, origin, epoch, domain, sequence, first, last, times, state, "   \
+	"bytes"
+/*
+ * The first events of branches whose place in the chain another event has. One that continues an event
+ * of a branch is no beginning, it only came before that one; one that stands in its chain had waited for
+ * a fork to be settled.
+ */
+#define FORKED                                                                                     \
+	"branch AS b JOIN event AS here ON here.chain = b.chain AND here.sequence = b.sequence"
+#define IS_FORK                                                                                    \
+	"b.root = b.hash AND here.hash <> b.hash AND NOT EXISTS (SELECT 1 FROM branch AS before "  \
+	"WHERE before.chain = b.chain AND before.sequence = b.sequence - 1 "                       \
+	"AND before.hash = b.prev)"
+/* A branch: its first event's group, and the groups that turned out to continue it. */
+#define GROUPS                                                                                     \
+	"WITH RECURSIVE part(root) AS (SELECT ?1 UNION SELECT later.hash FROM part "               \
+	"JOIN branch AS p ON p.root = part.root JOIN branch AS later ON later.chain = p.chain "    \
+	"AND later.sequence = p.sequence + 1 AND later.prev = p.hash AND later.root = "            \
+	"later.hash) "
 
 static const char *const texts[SQL_COUNT_] = {
 	[SQL_SEAL] = "SELECT node, epoch, position, clock, link, inode, birth, signing_key, mac "
@@ -125,6 +146,94 @@ static const char *const texts[SQL_COUNT_] = {
 		"max_time, hash, reducer, schema, epoch, taken, digest, signing_key, mac, state) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[SQL_SNAPSHOT_DELETE] = "DELETE FROM snapshot WHERE id = ?1",
+	[SQL_CHAIN_RANGE] = "SELECT " EVENT_COLUMNS
+			    " FROM event WHERE chain = ?1 AND sequence >= ?2 ORDER BY sequence",
+	[SQL_BRANCH_ROOT] =
+		"SELECT root FROM branch WHERE chain = ?1 AND sequence = ?2 AND hash = ?3",
+	[SQL_BRANCH_INSERT] = "INSERT INTO branch (chain, sequence, hash, prev, root, received, "
+			      "line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[SQL_BRANCH_STATE] =
+		"SELECT EXISTS (SELECT 1 FROM branch WHERE chain = ?1), "
+		"EXISTS (SELECT 1 FROM " FORKED " WHERE b.chain = ?1 AND " IS_FORK
+		" AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.root = b.root))",
+	[SQL_BRANCH_NEXT] = "SELECT line FROM branch WHERE chain = ?1 AND sequence = ?2 AND prev = "
+			    "?3 ORDER BY id LIMIT 1",
+	[SQL_BRANCH_RANGE] =
+		"SELECT sequence, hash, line FROM branch WHERE chain = ?1 AND sequence "
+		">= ?2 ORDER BY sequence, hash",
+	[SQL_FORKS] = "SELECT b.chain, b.sequence, b.hash, here.hash, b.received, "
+		      "b.sequence = 1 OR EXISTS (SELECT 1 FROM event AS joint WHERE joint.chain = "
+		      "b.chain "
+		      "AND joint.sequence = b.sequence - 1 AND joint.hash = b.prev), "
+		      "ifnull((SELECT position FROM settlement WHERE settlement.root = b.root), 0) "
+		      "FROM " FORKED " WHERE " IS_FORK " ORDER BY b.chain, b.sequence, b.id",
+	[SQL_FORK_SIZE] = GROUPS "SELECT count(*), max(sequence), hash FROM branch WHERE root IN "
+				 "(SELECT root FROM part)",
+	[SQL_FORK_EVENTS] = GROUPS
+	"SELECT sequence, hash, line FROM branch WHERE root IN (SELECT root FROM part) "
+	"ORDER BY sequence, hash",
+	[SQL_SETTLEMENT_INSERT] = "INSERT INTO settlement (root, position) VALUES (?1, ?2)",
+	[SQL_QUARANTINE_OF_CHAIN] = "SELECT 1 FROM quarantine WHERE state = 'open' AND origin = ?1 "
+				    "AND epoch = ?2 AND domain = ?3 LIMIT 1",
+	[SQL_QUARANTINE_AGAIN] =
+		"UPDATE quarantine SET times = times + 1, last = ?2 WHERE digest = "
+		"?1 RETURNING id",
+	[SQL_QUARANTINE_WAIT_AGAIN] =
+		"UPDATE quarantine SET times = times + 1, last = ?2, "
+		"sequence = CASE WHEN state = 'open' THEN min(sequence, ?3) ELSE ?3 END, "
+		"state = CASE WHEN state = 'discarded' THEN state ELSE 'open' END "
+		"WHERE digest = ?1 RETURNING id",
+	[SQL_QUARANTINE_ROOM] =
+		"SELECT count(*), ifnull(sum(size), 0) FROM quarantine WHERE state = "
+		"'open' AND source = ?1",
+	[SQL_QUARANTINE_INSERT] =
+		"INSERT INTO quarantine (digest, source, reason, text, origin, epoch, domain, "
+		"sequence, first, last, times, state, size, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+		"?7, ?8, ?9, ?9, 1, ?10, ?11, ?12) RETURNING id",
+	[SQL_QUARANTINE_FORGET] =
+		"DELETE FROM quarantine WHERE state <> 'open' AND id < (SELECT min(id) FROM "
+		"(SELECT id FROM quarantine WHERE state <> 'open' ORDER BY id DESC LIMIT ?1))",
+	[SQL_QUARANTINE_ANSWER] =
+		"UPDATE quarantine SET state = 'answered' WHERE state = 'open' AND origin = ?1 AND "
+		"epoch = ?2 AND domain = ?3 AND sequence = ?4",
+	[SQL_QUARANTINE_CLOSE] =
+		"UPDATE quarantine SET state = ?2, "
+		"bytes = CASE WHEN ?2 = 'discarded' THEN x'' ELSE bytes END WHERE id = ?1",
+	[SQL_QUARANTINE_LIST] = "SELECT " QUARANTINE_COLUMNS
+				" FROM quarantine WHERE ?1 OR state = 'open' ORDER BY id",
+	[SQL_QUARANTINE_ROW] = "SELECT " QUARANTINE_COLUMNS " FROM quarantine WHERE id = ?1",
+	[SQL_DROPPED] = "SELECT source, messages, last FROM dropped ORDER BY source",
+	[SQL_DROPPED_ADD] = "INSERT INTO dropped (source, messages, last) VALUES (?1, 1, ?2) "
+			    "ON CONFLICT (source) DO UPDATE SET messages = messages + 1, last = ?2",
+	[SQL_TROUBLE] =
+		"SELECT (SELECT count(*) FROM " FORKED " WHERE " IS_FORK
+		" AND NOT EXISTS (SELECT 1 FROM settlement WHERE settlement.root = b.root)), "
+		"(SELECT count(*) FROM quarantine WHERE state = 'open'), "
+		"(SELECT count(*) FROM quarantine WHERE state = 'open' AND reason IN ('key', "
+		"'format')), (SELECT ifnull(sum(messages), 0) FROM dropped)",
+	[SQL_PUBLISHED] =
+		"SELECT cluster, chain, sequence, updated FROM published ORDER BY cluster, chain",
+	[SQL_PUBLISHED_GET] = "SELECT sequence FROM published WHERE cluster = ?1 AND chain = ?2",
+	[SQL_PUBLISHED_SET] =
+		"INSERT INTO published (cluster, chain, sequence, updated) VALUES (?1, ?2, ?3, ?4) "
+		"ON CONFLICT (cluster, chain) DO UPDATE SET sequence = ?3, updated = ?4",
+	[SQL_RECEIVED] = "SELECT cluster, domain, created, sequence, updated FROM received "
+			 "ORDER BY cluster, domain",
+	[SQL_RECEIVED_GET] = "SELECT cluster, domain, created, sequence, updated FROM received "
+			     "WHERE cluster = ?1 AND domain = ?2",
+	[SQL_RECEIVED_SET] = "INSERT INTO received (cluster, domain, created, sequence, updated) "
+			     "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (cluster, domain) "
+			     "DO UPDATE SET created = ?3, sequence = ?4, updated = ?5",
+	[SQL_PEER] = "SELECT epoch, counter FROM peer WHERE node = ?1",
+	[SQL_PEER_SET] = "INSERT INTO peer (node, epoch, counter, time) VALUES (?1, ?2, ?3, ?4) "
+			 "ON CONFLICT (node) DO UPDATE SET epoch = ?2, counter = ?3, time = ?4",
+	[SQL_PEER_HEADS] = "SELECT node, origin, epoch, domain, sequence, hash, sender_epoch, "
+			   "counter, time FROM peer_head ORDER BY node, origin, epoch, domain",
+	[SQL_PEER_HEAD_SET] =
+		"INSERT INTO peer_head (node, origin, epoch, domain, sequence, hash, sender_epoch, "
+		"counter, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+		"ON CONFLICT (node, origin, epoch, domain) DO UPDATE SET sequence = ?5, hash = ?6, "
+		"sender_epoch = ?7, counter = ?8, time = ?9",
 
 	[SQL_WORDS_DOMAIN] = "SELECT name FROM domain ORDER BY name",
 	[SQL_WORDS_ORIGIN] = "SELECT DISTINCT origin FROM chain ORDER BY origin",
@@ -154,6 +263,7 @@ static const char *const texts[SQL_COUNT_] = {
 		       " ORDER BY type, name",
 	[SQL_SCHEMA_OBJECTS] = "SELECT sql FROM sqlite_schema WHERE " NOT_STATISTICS,
 	[SQL_SCHEMA_VERSION] = "PRAGMA schema_version",
+	[SQL_VERIFY_BRANCHES] = "SELECT chain, sequence, hash, prev, line FROM branch ORDER BY id",
 	[SQL_INTEGRITY] = "PRAGMA integrity_check(100)",
 	[SQL_DATA_VERSION] = "PRAGMA data_version",
 };

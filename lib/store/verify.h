@@ -166,6 +166,7 @@ enum ledger_status verify_heads(struct verification *v, struct ledger_error *err
 enum ledger_status verify_seal(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err);
 enum ledger_status verify_file(struct verification *v, struct ledger_error *err);
+enum ledger_status verify_branches(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_terms(struct verification *v, struct ledger_error *err);
 
 #endif
