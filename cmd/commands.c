@@ -15,6 +15,8 @@ extern const struct command cmd_status;
 extern const struct command cmd_state;
 extern const struct command cmd_snapshot;
 extern const struct command cmd_cursor;
+extern const struct command cmd_quarantine;
+extern const struct command cmd_fork;
 extern const struct command cmd_recover;
 extern const struct command cmd_backup;
 extern const struct command cmd_config;
@@ -31,6 +33,8 @@ const struct command *const commands[] = {
 	&cmd_state,
 	&cmd_snapshot,
 	&cmd_cursor,
+	&cmd_quarantine,
+	&cmd_fork,
 	&cmd_recover,
 	&cmd_backup,
 	&cmd_config,

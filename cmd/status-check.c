@@ -61,6 +61,18 @@ static bool cursor_lag(const struct facts *facts, uint64_t *out)
 	return facts->has_cursor;
 }
 
+static bool forks(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->trouble.forks;
+	return true;
+}
+
+static bool quarantined(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->trouble.quarantined;
+	return true;
+}
+
 static struct measure measures[] = {
 	{ "verify_age", UNIT_SECONDS, .value = verify_age, .must_be = true },
 	{ "last_event_age", UNIT_SECONDS, .value = last_event_age, .must_be = true },
@@ -68,6 +80,8 @@ static struct measure measures[] = {
 	{ "wal_bytes", UNIT_BYTES, .value = wal_bytes },
 	{ "free_bytes", UNIT_BYTES, .below = true, .value = free_bytes },
 	{ "cursor_lag", UNIT_EVENTS, .value = cursor_lag },
+	{ "forks", UNIT_EVENTS, .value = forks },
+	{ "quarantined", UNIT_EVENTS, .value = quarantined },
 };
 
 #define N_MEASURES (sizeof(measures) / sizeof(measures[0]))
@@ -116,7 +130,7 @@ static enum ledger_status bad_limit(
 	fail(err, LEDGER_USAGE, "%s %.80s: %s", option, text, what);
 	return hint(err,
 		"names: verify_age and last_event_age (seconds, or 2d), file_bytes, wal_bytes and "
-		"free_bytes (bytes, or 1GiB), cursor_lag (events)");
+		"free_bytes (bytes, or 1GiB), cursor_lag (events), forks, quarantined");
 }
 
 static enum ledger_status set_limit(const char *option, const char *text, struct ledger_error *err)

@@ -102,6 +102,14 @@ static void add_overview(struct buf *out, const struct facts *facts)
 		add_text(out, "home_text", slice_of(o->home_text));
 }
 
+static void add_trouble(struct buf *out, const struct facts *facts)
+{
+	add_u64(out, "forks", facts->trouble.forks);
+	add_u64(out, "quarantined", facts->trouble.quarantined);
+	add_u64(out, "waiting", facts->trouble.waiting);
+	add_u64(out, "dropped", facts->trouble.dropped);
+}
+
 static void add_verify(struct buf *out, const struct facts *facts)
 {
 	if (!facts->verified)
@@ -118,6 +126,7 @@ enum ledger_status status_print_json(
 	CLEANUP_BUF struct buf text = { 0 };
 	struct cursors cursors = { &text, facts };
 	add_overview(&text, facts);
+	add_trouble(&text, facts);
 	add_verify(&text, facts);
 	buf_add_text(&text, ",\"chains\":[");
 	TRY(ledger_chains(l, add_chain, &text, err));

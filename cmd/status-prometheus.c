@@ -105,6 +105,15 @@ static void add_verify(struct exposition *x)
 		last->finished);
 }
 
+static void add_trouble(struct exposition *x)
+{
+	const struct ledger_trouble *t = &x->facts->trouble;
+	add_gauge(x, "forks", "Branches that are not settled.", t->forks);
+	add_gauge(x, "quarantined", "Messages in quarantine that are open.", t->quarantined);
+	add_gauge(x, "waiting", "Of these, those whose key or format is not known.", t->waiting);
+	add_gauge(x, "dropped", "Messages that were refused and only counted.", t->dropped);
+}
+
 static void add_chain_labels(struct buf *out, const struct ledger_chain *chain)
 {
 	add_label(out, "origin", chain->origin);
@@ -190,6 +199,7 @@ enum ledger_status status_print_prometheus(
 	TRY(buf_check(&x.labels, err));
 	add_overview(&x);
 	add_verify(&x);
+	add_trouble(&x);
 	TRY(add_lists(l, &x, err));
 	TRY(buf_check(&x.text, err));
 	out_slice(buf_slice(&x.text));

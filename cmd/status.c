@@ -60,6 +60,7 @@ enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct le
 	TRY(ledger_overview(l, &facts->o, err));
 	TRY(ledger_chains(l, see_chain, facts, err));
 	TRY(ledger_cursors(l, see_cursor, facts, err));
+	TRY(ledger_trouble(l, &facts->trouble, err));
 	enum ledger_status status = ledger_last_verify(l, &facts->last, err);
 	if (status != LEDGER_OK && status != LEDGER_NO)
 		warn("cannot read what the last verify left: %s", err->text);
@@ -179,6 +180,23 @@ static void add_verify(struct buf *out, const struct facts *facts)
 	buf_add_text(out, " ago\n");
 }
 
+/* Only where there is any: what is wrong, and the next command to type. */
+static void add_trouble(struct buf *out, const struct facts *facts)
+{
+	const struct ledger_trouble *t = &facts->trouble;
+	if (t->forks) {
+		add_field(out, "forks");
+		buf_addf(out, "%" PRIu64 " OPEN; see them with: ledgerbox fork list\n", t->forks);
+	}
+	if (!t->quarantined && !t->dropped)
+		return;
+	add_field(out, "quarantine");
+	buf_addf(out,
+		"%" PRIu64 " open, %" PRIu64 " of them wait for a key or a newer version, %" PRIu64
+		" more only counted; see: ledgerbox quarantine list\n",
+		t->quarantined, t->waiting, t->dropped);
+}
+
 /* A cell of a table, padded; names are escaped, whatever stdout is. */
 static void add_cell(struct buf *out, struct slice text, size_t width)
 {
@@ -238,6 +256,7 @@ static enum ledger_status print_text(
 	add_file(&text, facts);
 	add_events(&text, facts);
 	add_verify(&text, facts);
+	add_trouble(&text, facts);
 	TRY(buf_check(&text, err));
 	out_slice(buf_slice(&text));
 	if (facts->newest)

@@ -2,6 +2,7 @@
 #ifndef CMD_STATUS_H
 #define CMD_STATUS_H
 
+#include "../lib/peers.h"
 #include "opt.h"
 
 struct facts {
@@ -13,6 +14,7 @@ struct facts {
 	uint64_t newest; /* the highest clock of any event: when the newest was recorded; 0: none */
 	uint64_t lag;	 /* events behind the cursor that is farthest behind */
 	bool has_cursor;
+	struct ledger_trouble trouble;
 };
 
 enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct ledger_error *err);

@@ -16,3 +16,4 @@ _ledgerbox() {
 }
 complete -F _ledgerbox ledgerbox \
 	ledger-{init,append,tail,show,verify,status,state,snapshot,cursor,recover,backup,config}
+	ledger-{init,append,tail,show,verify,status,cursor,quarantine,fork,recover,backup,config}

@@ -71,7 +71,7 @@ static enum ledger_status check_rows(struct verification *v, struct ledger_error
 			check_row(v, st, &e);
 		else
 			verify_report_damage(
-				v, "MALFORMED", NULL, 0, "table branch has a row that is no event");
+				v, "ROW_MALFORMED", NULL, 0, "table branch has a row that is no event");
 	}
 }
 

@@ -86,6 +86,8 @@ only_includes() {
 @test "a command includes from lib only ledger.h, fold.h and banned.h" {
 	sources cmd | while read -r file; do
 		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|fold)\.h|lib/base/banned\.h' || echo "$file"
+@test "a command includes from lib only ledger.h, peers.h and banned.h" {
+		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|peers)\.h|lib/base/banned\.h' || echo "$file"
 	done | nothing
 }
 
@@ -94,6 +96,7 @@ only_includes() {
 	{
 		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
 		only_includes lib/fold.h 'lib/ledger\.h' || :
+		only_includes lib/peers.h 'lib/ledger\.h' || :
 		sources lib/base | while read -r file; do
 			only_includes "$file" 'lib/base/[^/]+\.h' || :
 		done
@@ -101,7 +104,7 @@ only_includes() {
 			only_includes "$file" 'lib/(base|event)/[^/]+\.h|lib/ledger\.h' || :
 		done
 		sources lib/store | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/ledger\.h' || :
+			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/(ledger|peers)\.h' || :
 		done
 		sources lib/fold | while read -r file; do
 			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/(ledger|fold)\.h' || :

@@ -339,7 +339,12 @@ static void a_chain_with_another_beginning_is_found_although_signed(void **state
 		"epoch, 1 FROM seal");
 	struct ledger *l = open_ledger(&p->options);
 	MUST(ledger_begin(l, &err));
-	l->batch.tails[0] = (struct chain_tail){ 1, 1, "inventory", 0, { 7 } };
+	l->batch.tails[0] = (struct chain_tail){ .chain = 1,
+		.domain = 1,
+		.origin = "store-a",
+		.epoch = ledger_epoch(l),
+		.domain_name = "inventory",
+		.hash = { 7 } };
 	l->batch.n_tails = 1;
 	MUST(ledger_add(l, &new, NULL, &answer, &err));
 	MUST(ledger_commit(l, &err));
