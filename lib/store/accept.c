@@ -18,6 +18,7 @@
 #include "../base/banned.h"
 
 #define CLOCK_AHEAD_WARNING (60 * TIME_SECOND)
+#define SOURCE_MAX	    128
 
 enum ledger_status accept_look(struct ledger *l, struct chain_tail *tail, struct ledger_error *err)
 {
@@ -215,11 +216,24 @@ static enum ledger_status accept_all(struct ledger *l, struct candidate *all, si
 	return ledger_commit(l, err);
 }
 
+static enum ledger_status check_sources(
+	const struct ledger_received *events, size_t n, struct ledger_error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct ledger_source *source = events[i].source;
+		if (!source || !source->name.len || source->name.len > SOURCE_MAX)
+			return fail(err, LEDGER_INVALID, "a source has a name of 1 to %d bytes",
+				SOURCE_MAX);
+	}
+	return LEDGER_OK;
+}
+
 enum ledger_status ledger_accept(struct ledger *l, const struct ledger_received *events, size_t n,
 	const struct ledger_stream_place *places, size_t n_places, struct ledger_accepted *results,
 	struct ledger_error *err)
 {
 	CLEANUP_ARENA struct arena arena = { NULL };
+	TRY(check_sources(events, n, err));
 	TRY(handle_load_keys(l, err));
 	struct candidate *all = calloc(n + 1, sizeof(*all));
 	struct ledger_accepted *made = calloc(n + 1, sizeof(*made));

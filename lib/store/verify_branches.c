@@ -70,8 +70,8 @@ static enum ledger_status check_rows(struct verification *v, struct ledger_error
 		if (line.ptr && event_read_line(line, &arena, &e, &bad) == LEDGER_OK)
 			check_row(v, st, &e);
 		else
-			verify_report_damage(
-				v, "ROW_MALFORMED", NULL, 0, "table branch has a row that is no event");
+			verify_report_damage(v, "ROW_MALFORMED", NULL, 0,
+				"table branch has a row that is no event");
 	}
 }
 

@@ -1,6 +1,22 @@
 /* Events from elsewhere: what is taken, what is refused and why, and that any order ends in one state. */
 #include "accept_fixture.h"
 
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "../../lib/store/handle.h"
+
+/* The wall clock, this much off in seconds (this definition stands before that of libc). */
+static int64_t clock_is_off;
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	long failed = syscall(SYS_clock_gettime, clock, now);
+	if (!failed && clock == CLOCK_REALTIME)
+		now->tv_sec += clock_is_off;
+	return (int)failed;
+}
+
 static struct ledger *a, *b;
 static struct ledger_options a_options, b_options;
 
@@ -112,7 +128,8 @@ static void a_forged_mac_is_refused_and_one_by_an_unknown_key_waits(void **state
 	char room[4096], key[128];
 	struct place *p = *state;
 	struct ledger_error err;
-	struct ledger_options options = b_options;
+	struct ledger_options options = a_options;
+	char path[128];
 	append_many(b, 1);
 	struct lines lines = lines_of(b);
 	struct slice mac = { lines.list[0].ptr + lines.list[0].len - 6, 4 };
@@ -122,13 +139,11 @@ static void a_forged_mac_is_refused_and_one_by_an_unknown_key_waits(void **state
 	must_be(offer(a, changed(lines.list[0], from, to, room)), LEDGER_BAD, LEDGER_REASON_MAC);
 
 	options.sign_key = path_in(p, "other.key", key);
+	options.path = path_in(p, "c.db", path);
+	options.node = "store-c";
 	MUST(ledger_key_create(key, NULL, &err));
-	struct ledger *c = other_node(p, "store-c", "c.db", &options);
-	ledger_close(c);
-	options.sign_key = key;
-	unlink(options.path);
 	MUST(ledger_create(&options, &err));
-	c = open_ledger(&options);
+	struct ledger *c = open_ledger(&options);
 	append_many(c, 3);
 	struct lines foreign = lines_of(c);
 	for (size_t i = 0; i < foreign.n; i++)
@@ -209,6 +224,67 @@ static void a_message_whose_events_are_not_linked_is_refused_from_there(void **s
 	must_be(results[2], LEDGER_BAD, LEDGER_REASON_LINK);
 	lines_done(&x);
 	lines_done(&y);
+}
+
+/* --- Clocks ---------------------------------------------------------------------------------------- */
+
+/* As a program with a bug and the key would: the next event has a clock of its own. */
+static void append_at(struct ledger *l, uint64_t clock)
+{
+	struct ledger_error err;
+	struct ledger_new new = plain();
+	struct ledger_answer answer;
+	clock_is_off = -3600;
+	MUST(ledger_begin(l, &err));
+	l->batch.seal.clock = clock;
+	MUST(ledger_add(l, &new, NULL, &answer, &err));
+	MUST(ledger_commit(l, &err));
+	clock_is_off = 0;
+}
+
+static void a_clock_that_does_not_grow_or_is_beyond_all_use_is_refused(void **state)
+{
+	(void)state;
+	append_many(b, 1);
+	append_at(b, 0);
+	struct lines lines = lines_of(b);
+	must_be(offer(a, lines.list[0]), LEDGER_INSERTED, LEDGER_REASON_NONE);
+	must_be(offer(a, lines.list[1]), LEDGER_BAD, LEDGER_REASON_CLOCK);
+	lines_done(&lines);
+	append_at(b, TIME_MAX - 10);
+	lines = lines_of(b);
+	must_be(offer(a, lines.list[2]), LEDGER_BAD, LEDGER_REASON_CLOCK);
+	append_many(a, 1);
+	must_verify(a);
+	lines_done(&lines);
+}
+
+static void a_clock_that_is_ahead_is_taken_with_a_warning(void **state)
+{
+	(void)state;
+	clock_is_off = 7200;
+	append_many(b, 1);
+	clock_is_off = 0;
+	struct lines lines = lines_of(b);
+	struct ledger_accepted r = offer(a, lines.list[0]);
+	must_be(r, LEDGER_INSERTED, LEDGER_REASON_NONE);
+	assert_true(r.clock_ahead);
+	assert_non_null(strstr(ledger_warning(a), "ahead"));
+	append_many(a, 1); /* ordered behind it */
+	must_verify(a);
+	lines_done(&lines);
+}
+
+static void the_machines_own_clock_refuses_nothing(void **state)
+{
+	(void)state;
+	append_many(b, 1);
+	struct lines lines = lines_of(b);
+	clock_is_off = -(int64_t)20 * 365 * 86400;
+	struct ledger_accepted r = offer(a, lines.list[0]);
+	clock_is_off = 0;
+	must_be(r, LEDGER_INSERTED, LEDGER_REASON_NONE);
+	lines_done(&lines);
 }
 
 /* --- This node's own events ------------------------------------------------------------------------ */
@@ -351,6 +427,9 @@ int main(void)
 		TEST(a_subject_that_names_another_chain_is_refused),
 		TEST(events_and_the_place_in_the_stream_go_together),
 		TEST(a_message_whose_events_are_not_linked_is_refused_from_there),
+		TEST(a_clock_that_does_not_grow_or_is_beyond_all_use_is_refused),
+		TEST(a_clock_that_is_ahead_is_taken_with_a_warning),
+		TEST(the_machines_own_clock_refuses_nothing),
 		TEST(own_events_from_elsewhere_are_never_inserted_in_the_present_epoch),
 		TEST(any_order_with_repeats_gaps_and_forgeries_ends_with_the_same_heads),
 	};
