@@ -111,7 +111,7 @@ only_includes() {
 			includes "$file" | grep -x lib/store/door.h || :
 		done
 		sources lib/sync | while read -r file; do
-			only_includes "$file" 'lib/(base|event|sync)/[^/]+\.h|lib/ledger\.h' || :
+			only_includes "$file" 'lib/(base|event|sync)/[^/]+\.h|lib/(ledger|peers)\.h' || :
 		done
 	} | nothing
 }
