@@ -12,6 +12,7 @@ extern const struct command cmd_tail;
 extern const struct command cmd_show;
 extern const struct command cmd_verify;
 extern const struct command cmd_status;
+extern const struct command cmd_replay;
 extern const struct command cmd_state;
 extern const struct command cmd_snapshot;
 extern const struct command cmd_cursor;
@@ -30,6 +31,7 @@ const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_verify,
 	&cmd_status,
+	&cmd_replay,
 	&cmd_state,
 	&cmd_snapshot,
 	&cmd_cursor,

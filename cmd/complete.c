@@ -142,6 +142,20 @@ static void offer_from_ledger(
 	ledger_close(l);
 }
 
+/* The config's; and the verb of `replay`, which takes them. */
+static void offer_consumers(const struct line *line, const struct wanted *wanted)
+{
+	struct ledger_error ignored;
+	read_options(line);
+	if (settings_read(&ignored) != LEDGER_OK)
+		return;
+	for (size_t i = 0; i < settings.n_handlers; i++)
+		offer(wanted, slice_of(settings.handlers[i].name), "handler");
+	for (size_t i = 0; i < settings.n_projections; i++)
+		offer(wanted, slice_of(settings.projections[i].name), "projection");
+	offer(wanted, SLICE("parked"), "list, retry or discard what handlers could not take");
+}
+
 static void offer_commands(const struct wanted *wanted)
 {
 	for (const struct command *const *c = commands; *c; c++)
@@ -181,6 +195,9 @@ static void offer_kind(const struct line *line, enum complete kind, struct wante
 		return;
 	case COMPLETE_COMMAND:
 		offer_commands(wanted);
+		return;
+	case COMPLETE_CONSUMER:
+		offer_consumers(line, wanted);
 		return;
 	case COMPLETE_DOMAIN:
 	case COMPLETE_ORIGIN:

@@ -28,7 +28,8 @@ enum complete {
 	COMPLETE_STREAM,
 	COMPLETE_TAG,
 	COMPLETE_CURSOR,
-	COMPLETE_COMMAND /* names of commands */
+	COMPLETE_CONSUMER, /* handlers and projections of the config */
+	COMPLETE_COMMAND   /* names of commands */
 };
 
 /* A list of values, one per use of a repeatable option; commas do not split. */

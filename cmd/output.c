@@ -128,6 +128,12 @@ void out_to_stderr(void)
 	out_fd = STDERR_FILENO;
 }
 
+bool out_reader_has_gone(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+	return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 bool out_failed(void)
 {
 	return failure != 0;

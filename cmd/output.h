@@ -54,6 +54,9 @@ enum ledger_status out_flush(struct ledger_error *err);
  * out_flush returns. */
 bool out_failed(void);
 
+/* Has the reader of stdout gone, although nothing was written to it? */
+bool out_reader_has_gone(void);
+
 /* From here on out goes to a file beside `path`; out_file_commit syncs it and renames it into place,
  * so that a reader sees the old or the new one, whole. Without commit nothing is left behind. What is
  * not a regular file (/dev/null, a pipe) is written as it stands. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clusters.h"
+#include "consumers.h"
 #include "domains.h"
 #include "lookup.h"
 #include "output.h"
@@ -121,8 +122,8 @@ static const struct rule rules[] = {
 	{ "reducers", .names = { form_domain }, .is = { form_choice, .choices = built_in_reducers },
 		.fields = reducer_rules },
 	{ "upcast", .names = { form_event_type } },
-	{ "projections", .names = { form_label } },
-	{ "handlers", .names = { form_label } },
+	{ "projections", .names = { consumers_name }, .fields = consumers_projection },
+	{ "handlers", .names = { consumers_name }, .fields = consumers_handler },
 	{ "commands", .maps = true },
 	{ 0 },
 };
@@ -344,6 +345,7 @@ enum ledger_status settings_read(struct ledger_error *err)
 	TRY(clusters_read(variable, err));
 	drop_foreign_node(database_of_config);
 	TRY(domains_build(&in_force.file, in_force.root, &in_force.arena, err));
+	TRY(consumers_build(&in_force.file, in_force.root, &in_force.arena, err));
 	TRY(reducers_build(&in_force.file, in_force.root, &in_force.arena, err));
 	return domains_check_names(&in_force.file, in_force.root, clusters_has, err);
 }

@@ -6,6 +6,8 @@
 #ifndef CMD_SETTINGS_H
 #define CMD_SETTINGS_H
 
+#include "../lib/ledger.h"
+#include "../lib/replay.h"
 #include "../lib/fold.h"
 
 /* tags_from: {name: path}: a tag `name:value` is taken from payload or metadata at append. */
@@ -43,6 +45,12 @@ struct settings {
 	size_t n_domains; /* 0: any domain is taken */
 	struct stream_type_settings *stream_types;
 	size_t n_stream_types;
+	const char *folder; /* of the config, where its programs run; NULL: the working folder */
+	struct ledger_handler *handlers;
+	size_t n_handlers;
+	struct ledger_projection *projections; /* their schema is read by consumers_load */
+	const char **schemas;		       /* its files; NULL: none */
+	size_t n_projections;
 	struct ledger_rules rules; /* reducers and upcasters */
 };
 

@@ -76,6 +76,24 @@ static enum ledger_status add_cursor(
 	return buf_check(c->out, err);
 }
 
+static enum ledger_status add_consumer(
+	const struct consumer_state *c, void *context, struct ledger_error *err)
+{
+	struct buf *out = context;
+	begin_item(out);
+	buf_add_text(out, "{\"name\":");
+	json_add_string(out, slice_of(c->name));
+	add_text(out, "kind", slice_of(c->kind));
+	add_text(out, "state", slice_of(c->state));
+	add_u64(out, "position", c->position);
+	add_u64(out, "behind", c->behind);
+	add_u64(out, "parked", c->parked);
+	if (c->reason[0])
+		add_text(out, "reason", slice_of(c->reason));
+	buf_add_char(out, '}');
+	return buf_check(out, err);
+}
+
 static void add_overview(struct buf *out, const struct facts *facts)
 {
 	const struct ledger_overview *o = &facts->o;
@@ -132,6 +150,8 @@ enum ledger_status status_print_json(
 	TRY(ledger_chains(l, add_chain, &text, err));
 	buf_add_text(&text, "],\"cursors\":[");
 	TRY(ledger_cursors(l, add_cursor, &cursors, err));
+	buf_add_text(&text, "],\"consumers\":[");
+	TRY(status_each_consumer(l, facts, add_consumer, &text, err));
 	buf_add_text(&text, "]}");
 	TRY(buf_check(&text, err));
 	out_safe(buf_slice(&text));

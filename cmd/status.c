@@ -240,6 +240,24 @@ static enum ledger_status print_cursor(
 	return LEDGER_OK;
 }
 
+static enum ledger_status print_consumer(
+	const struct consumer_state *c, void *context, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf line = { 0 };
+	(void)context;
+	add_cell(&line, slice_of(c->name), 20);
+	buf_addf(&line, "%-10s  %-7s  %10" PRIu64 "  %10" PRIu64 "  %10" PRIu64, c->kind, c->state,
+		c->position, c->behind, c->parked);
+	if (c->reason[0]) {
+		buf_add_text(&line, "  ");
+		escape_slice(&line, slice_of(c->reason), false);
+	}
+	buf_add_char(&line, '\n');
+	TRY(buf_check(&line, err));
+	out_slice(buf_slice(&line));
+	return LEDGER_OK;
+}
+
 static void print_header(const char *line)
 {
 	out_text("\n");
@@ -265,7 +283,12 @@ static enum ledger_status print_text(
 	TRY(ledger_chains(l, print_chain, NULL, err));
 	if (facts->has_cursor)
 		print_header("cursor                                position         lag  updated");
-	return ledger_cursors(l, print_cursor, facts, err);
+	TRY(ledger_cursors(l, print_cursor, facts, err));
+	if (settings.n_handlers + settings.n_projections > 0)
+		print_header(
+			"consumer              kind        state      position      behind      "
+			"parked");
+	return status_each_consumer(l, facts, print_consumer, NULL, err);
 }
 
 /* --- The command ----------------------------------------------------------------------------- */
@@ -352,9 +375,12 @@ static enum ledger_status run(struct ledger *none, int argc, char **argv, struct
 		return run_check(err);
 	TRY(settings_read(err));
 	TRY(command_open_ledger(LEDGER_MODE_READ, &l, err));
+	enum ledger_status status = status_see_projections(l, err);
 	command_confine(NULL, NULL);
-	TRY(print(l, err));
-	return out_flush(err);
+	if (status == LEDGER_OK)
+		status = print(l, err);
+	status_forget_projections();
+	return status ? status : out_flush(err);
 }
 
 static const char *const formats[] = { "text", "json", "prometheus", NULL };

@@ -35,6 +35,33 @@ enum ledger_status status_print_prometheus(
 	struct ledger *l, const struct facts *facts, struct ledger_error *err);
 
 /*
+ * status-consumers.c: the handlers and projections of the config. `state` is one of
+ *
+ *	new      it never ran
+ *	idle     it has had everything
+ *	behind   there is something for it to do
+ *	stopped  it stands before an event that failed
+ *	refused  it will not run before somebody has looked: see reason
+ */
+struct consumer_state {
+	const char *name;
+	const char *kind; /* handler, projection */
+	const char *state;
+	uint64_t position;
+	uint64_t behind; /* events */
+	uint64_t parked;
+	char reason[512]; /* "" */
+};
+/* Looks at the projections' databases, before command_confine; forgotten at the end. */
+enum ledger_status status_see_projections(struct ledger *l, struct ledger_error *err);
+void status_forget_projections(void);
+
+typedef enum ledger_status consumer_state_fn(
+	const struct consumer_state *consumer, void *context, struct ledger_error *err);
+enum ledger_status status_each_consumer(struct ledger *l, const struct facts *facts,
+	consumer_state_fn *fn, void *context, struct ledger_error *err);
+
+/*
  * status-check.c: one line in the way of monitoring plugins. Limits are NAME=V of --warn and --crit;
  * they are read first, so that a mistake in one is said whatever the ledger is like.
  */

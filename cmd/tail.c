@@ -6,11 +6,7 @@
  * nothing matched. Events are read a page at a time and written between two read transactions, so
  * that a reader who takes their time (`| less`) never keeps the -wal from being emptied.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -19,6 +15,7 @@
 #include "render.h"
 #include "resume.h"
 #include "settings.h"
+#include "signals.h"
 
 #include "../lib/base/banned.h"
 
@@ -88,35 +85,6 @@ static void tail_done(struct tail *t)
 	arena_done(&t->arena);
 }
 
-/* --- Signals while following ----------------------------------------------------------------- */
-
-static volatile sig_atomic_t stopping;
-static int wake[2] = { -1,
-	-1 }; /* a signal between the check and the wait is not lost: it is read here */
-
-static void stop(int number)
-{
-	(void)number;
-	int saved = errno;
-	stopping = 1;
-	/* A full pipe has enough in it to wake us. */
-	ssize_t ignored = write(wake[1], "", 1);
-	(void)ignored;
-	errno = saved;
-}
-
-/* The second signal ends the process in the usual way: it may hang in a write that nobody reads. */
-static enum ledger_status catch_signals(struct ledger_error *err)
-{
-	struct sigaction action = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND };
-	if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0)
-		return fail_errno(err, "cannot make a pipe");
-	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0)
-		return fail_errno(err, "cannot catch signals");
-	return LEDGER_OK;
-}
-
 /* --- Reading and printing -------------------------------------------------------------------- */
 
 static enum ledger_status add_event(
@@ -144,7 +112,7 @@ static enum ledger_status write_page(struct tail *t, struct ledger_error *err)
 	buf_reset(&t->page);
 	enum ledger_status status = out_flush(err);
 	t->reader_has_gone = status == LEDGER_NO;
-	t->over = t->reader_has_gone || t->left == 0 || stopping;
+	t->over = t->reader_has_gone || t->left == 0 || signals_stop();
 	return t->reader_has_gone ? LEDGER_OK : status;
 }
 
@@ -240,25 +208,19 @@ static enum ledger_status skip_to_last(struct tail *t, struct ledger_error *err)
 	return LEDGER_OK;
 }
 
-static bool reader_has_gone(void)
-{
-	struct pollfd out = { .fd = STDOUT_FILENO };
-	return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0;
-}
-
 static enum ledger_status follow(struct tail *t, struct ledger_error *err)
 {
 	bool changed;
-	TRY(catch_signals(err));
+	TRY(signals_catch(err));
 	/* From here on a commit is noticed, also one between the first reading and the first wait. */
-	TRY(ledger_watch(t->ledger, wake[0], 0, &changed, err));
+	TRY(ledger_watch(t->ledger, signals_wake(), 0, &changed, err));
 	TRY(step(t, err));
-	while (!t->over && !stopping && !reader_has_gone()) {
-		TRY(ledger_watch(t->ledger, wake[0], TIME_SECOND, &changed, err));
-		if (!stopping)
+	while (!t->over && !signals_stop() && !out_reader_has_gone()) {
+		TRY(ledger_watch(t->ledger, signals_wake(), TIME_SECOND, &changed, err));
+		if (!signals_stop())
 			TRY(step(t, err));
 	}
-	if (stopping)
+	if (signals_stop())
 		note("position %" PRIu64, t->looked_at);
 	return LEDGER_OK;
 }

@@ -12,8 +12,7 @@ static enum ledger_status check_name(struct slice name, struct ledger_error *err
 	return hint(err, "1 to 128 of A-Z a-z 0-9 _ - . :");
 }
 
-/* The hash of the event at a position (zeros at 0); LEDGER_NO where there is none. */
-static enum ledger_status hash_at(
+enum ledger_status cursor_hash_at(
 	struct ledger *l, uint64_t position, uint8_t out[EVENT_HASH_SIZE], struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
@@ -37,7 +36,7 @@ enum ledger_status cursor_write(
 	CLEANUP_STMT struct stmt *st = NULL;
 	uint8_t hash[EVENT_HASH_SIZE];
 	TRY(check_name(name, err));
-	if (hash_at(l, position, hash, err))
+	if (cursor_hash_at(l, position, hash, err))
 		return err->status == LEDGER_NO
 			       ? fail(err, LEDGER_INVALID, "there is no event at position %" PRIu64,
 					 position)
@@ -100,7 +99,7 @@ enum ledger_status ledger_cursor_get(
 	if (!row)
 		return no_cursor(name, err);
 	TRY(read_cursor(l, st, &cursor, err));
-	if (hash_at(l, cursor.position, hash, err) && err->status != LEDGER_NO)
+	if (cursor_hash_at(l, cursor.position, hash, err) && err->status != LEDGER_NO)
 		return err->status;
 	if (memcmp(hash, cursor.hash, EVENT_HASH_SIZE) != 0) {
 		fail(err, LEDGER_REFUSED,

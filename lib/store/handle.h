@@ -218,7 +218,11 @@ enum ledger_status condition_check(struct ledger *l, const struct ledger_new *ev
 enum ledger_status condition_move_cursor(
 	struct ledger *l, const struct ledger_condition *condition, struct ledger_error *err);
 
-/* cursor.c: inside a write transaction. */
+/* cursor.c: the hash of the event at a position (zeros at 0); LEDGER_NO where there is none. */
+enum ledger_status cursor_hash_at(struct ledger *l, uint64_t position, uint8_t out[EVENT_HASH_SIZE],
+	struct ledger_error *err);
+
+/* Inside a write transaction. */
 enum ledger_status cursor_write(
 	struct ledger *l, struct slice name, uint64_t position, struct ledger_error *err);
 

@@ -96,6 +96,31 @@ CREATE TABLE cursor (
 	updated INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
+-- What handlers could not take (see replay.h): an event, and the later ones of its stream behind it.
+CREATE TABLE parked (
+	handler TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	domain TEXT NOT NULL,
+	stream TEXT,
+	hash BLOB NOT NULL,
+	failures INTEGER NOT NULL,
+	reason TEXT NOT NULL,
+	since INTEGER NOT NULL,
+	PRIMARY KEY (handler, position)
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX parked_stream ON parked (handler, domain, stream);
+
+-- The event before which a handler stands, and how often it has failed there.
+CREATE TABLE failing (
+	handler TEXT PRIMARY KEY,
+	position INTEGER NOT NULL,
+	failures INTEGER NOT NULL,
+	reason TEXT NOT NULL,
+	updated INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+
 -- States of streams (ledgerbox-snapshot(1)): kept to be faster, signed, and thrown away freely.
 CREATE TABLE snapshot (
 	id INTEGER PRIMARY KEY,

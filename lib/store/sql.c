@@ -18,6 +18,7 @@
 #define NOT_STATISTICS                                                                             \
 	"sql IS NOT NULL AND sql <> 'CREATE TABLE sqlite_stat1(tbl,idx,stat)' AND "                \
 	"sql <> 'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)'"
+#define PARKED_COLUMNS "handler, position, domain, stream, hash, failures, reason, since"
 
 #define SNAPSHOT_COLUMNS                                                                           \
 	"id, stream, domain, position, last, events, version, max_time, hash, reducer, schema, "   \
@@ -135,6 +136,29 @@ static const char *const texts[SQL_COUNT_] = {
 		"INSERT INTO cursor (name, position, hash, updated) VALUES (?1, ?2, ?3, ?4) "
 		"ON CONFLICT (name) DO UPDATE SET position = ?2, hash = ?3, updated = ?4",
 	[SQL_CURSOR_DELETE] = "DELETE FROM cursor WHERE name = ?1 RETURNING 1",
+
+	[SQL_SHARED_KEYS] = "SELECT sequence, clock, position FROM event WHERE chain = ?1 AND "
+			    "sequence >= ?2 ORDER BY sequence LIMIT ?3",
+	[SQL_CHAIN_POSITION] = "SELECT position FROM event WHERE chain = ?1 AND sequence = ?2",
+
+	[SQL_PARK] = "INSERT INTO parked (" PARKED_COLUMNS ") "
+		     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[SQL_PARKED] = "SELECT " PARKED_COLUMNS " FROM parked WHERE handler = ?1 ORDER BY position",
+	[SQL_PARKED_ALL] = "SELECT " PARKED_COLUMNS " FROM parked ORDER BY handler, position",
+	[SQL_PARKED_AT] =
+		"SELECT " PARKED_COLUMNS " FROM parked WHERE handler = ?1 AND position = ?2",
+	[SQL_PARKED_BEFORE] = "SELECT min(position) FROM parked WHERE handler = ?1 AND domain = ?2 "
+			      "AND stream = ?3 AND position < ?4",
+	[SQL_PARKED_FAILED] = "UPDATE parked SET failures = failures + 1, reason = ?3 "
+			      "WHERE handler = ?1 AND position = ?2",
+	[SQL_PARKED_DELETE] = "DELETE FROM parked WHERE handler = ?1 AND position = ?2 RETURNING 1",
+	[SQL_FAILING] =
+		"SELECT position, failures, reason, updated FROM failing WHERE handler = ?1",
+	[SQL_FAILING_SET] = "INSERT INTO failing (handler, position, failures, reason, updated) "
+			    "VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT (handler) DO UPDATE SET "
+			    "failures = iif(position = ?2, failures + 1, 1), position = ?2, "
+			    "reason = ?3, updated = ?4 RETURNING failures",
+	[SQL_FAILING_DELETE] = "DELETE FROM failing WHERE handler = ?1",
 
 	[SQL_SNAPSHOTS] =
 		"SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE stream = ?1 AND domain = "

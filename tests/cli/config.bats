@@ -158,7 +158,7 @@ accepts() {
 	done
 	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "ws://hunter2@h"]}}\n'
 	shows clusters.c.urls '[nats://u:***@h:4222, tls://[::1]:4222, ws://***@h] | ledger.yaml:1'
-	accepts 'handlers: {h: {exec: [/bin/x, "nats://u:hunter2@h/path"]}}\n'
+	accepts 'handlers: {h: {domain: d, start: now, exec: [/bin/x, "nats://u:hunter2@h/path"]}}\n'
 	! ledgerbox config show | grep hunter
 	! ledgerbox config show --format json | grep hunter
 }
@@ -339,7 +339,7 @@ documented() {
 	works ledgerbox init --node store-a -q
 	sed -E -i 's/^( *)#([a-z"]|  )/\1\2/' ledger.yaml
 	for key in $(ledgerbox config show | cut -d' ' -f1 |
-		sed -E 's/^(domains|stream_types|clusters)\.[^.]*/\1.NAME/; s/^(projections|handlers|commands|upcast)\..*/\1/; s/^reducers\.[^.]*$/reducers/; s/^reducers\.[^.]*/reducers.NAME/; s/(apply)\..*/\1/; s/(tags_from)\..*/\1/; s/^(domains).NAME$/\1/; /^config$/d' | sort -u); do
+		sed -E 's/^(domains|stream_types|clusters|handlers|projections)\.[^.]*/\1.NAME/; s/^(projections.NAME.apply)\..*/\1.TYPE/; s/^(commands|upcast)\..*/\1/; s/^reducers\.[^.]*$/reducers/; s/^reducers\.[^.]*/reducers.NAME/; s/(reducers.NAME.apply)\..*/\1/; s/(tags_from)\..*/\1/; s/^(domains).NAME$/\1/; /^config$/d' | sort -u); do
 		documented | grep -qxF "$key" || {
 			echo "not in the page: $key"
 			return 1

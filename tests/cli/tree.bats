@@ -38,13 +38,14 @@ has_door() {
 	[ "$(sources lib cmd | xargs grep -lE "^ *# *include *<$1>" | xargs)" = "${*:2}" ]
 }
 
+@test "each foreign library is included by one file only, SQLite by one for ledgers and one for projections" {
+	has_door 'sqlite3\.h' lib/fold/door.h lib/store/door.h
+	[ "$(sources lib cmd | xargs grep -lE '^ *# *include *"(.*/)?door\.h"' | xargs)" = \
+		'lib/fold/params.c lib/fold/sealed.c lib/fold/sqlite.c lib/fold/statement.c lib/store/stmt.c lib/store/store.c' ]
 # has_users FOLDER FILES: of all sources there, FILES alone include its door.h.
 has_users() {
 	[ "$(sources "$1" | xargs grep -l '^ *# *include *"door\.h"' | xargs)" = "$2" ]
 }
-
-@test "each foreign library is included by one file only, SQLite by one for ledgers and one for projections" {
-	has_door 'sqlite3\.h' lib/fold/door.h lib/store/door.h
 	has_users lib/store 'lib/store/stmt.c lib/store/store.c'
 	has_users lib/fold 'lib/fold/params.c lib/fold/sealed.c lib/fold/sqlite.c lib/fold/statement.c'
 	has_door 'nats(/nats)?\.h' lib/sync/door.h
@@ -85,7 +86,7 @@ only_includes() {
 
 @test "a command includes from lib only its public headers and banned.h" {
 	sources cmd | while read -r file; do
-		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|fold|peers)\.h|lib/base/banned\.h' || echo "$file"
+		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|fold|peers|replay)\.h|lib/base/banned\.h' || echo "$file"
 	done | nothing
 }
 
@@ -95,6 +96,7 @@ only_includes() {
 		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
 		only_includes lib/fold.h 'lib/ledger\.h' || :
 		only_includes lib/peers.h 'lib/ledger\.h' || :
+		only_includes lib/replay.h 'lib/ledger\.h' || :
 		sources lib/base | while read -r file; do
 			only_includes "$file" 'lib/base/[^/]+\.h' || :
 		done
@@ -102,10 +104,10 @@ only_includes() {
 			only_includes "$file" 'lib/(base|event)/[^/]+\.h|lib/ledger\.h' || :
 		done
 		sources lib/store | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/(ledger|peers)\.h' || :
+			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/(ledger|peers|replay)\.h' || :
 		done
 		sources lib/fold | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/(ledger|fold)\.h' || :
+			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/(ledger|fold|replay)\.h' || :
 			includes "$file" | grep -x lib/store/door.h || :
 		done
 		sources lib/sync | while read -r file; do

@@ -1,0 +1,38 @@
+/* Events copied out of a read transaction, so that the time their consumers take holds up nobody. */
+#ifndef FOLD_PAGE_H
+#define FOLD_PAGE_H
+
+#include "../ledger.h"
+
+#define PAGE_EVENTS_MAX 2048
+#define PAGE_BYTES_MAX	(4u << 20) /* and one event more */
+
+enum page_state { PAGE_WAITING, PAGE_SENT, PAGE_DONE, PAGE_FAILED };
+
+struct page_event {
+	struct event event;
+	enum page_state state;
+	bool timed_out;	     /* of a failed one: there was no answer */
+	struct slice reason; /* of a failed one */
+};
+
+struct page {
+	struct arena arena;
+	struct page_event *events;
+	size_t n;
+	size_t bytes;
+	bool is_full; /* there may be more behind it */
+};
+
+void page_done(struct page *page);
+
+/* Fills a page with what matches and `wanted` (NULL: all) says yes to; at most filter->limit. */
+typedef bool page_wanted_fn(const struct event *event, void *context);
+enum ledger_status page_read(struct page *page, struct ledger *l,
+	const struct ledger_filter *filter, page_wanted_fn *wanted, void *context,
+	struct ledger_error *err);
+
+/* The position of the last event in a page that is not empty. */
+uint64_t page_last(const struct page *page);
+
+#endif
