@@ -96,6 +96,28 @@ CREATE TABLE cursor (
 	updated INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
+-- States of streams (ledgerbox-snapshot(1)): kept to be faster, signed, and thrown away freely.
+CREATE TABLE snapshot (
+	id INTEGER PRIMARY KEY,
+	stream TEXT NOT NULL,
+	domain TEXT NOT NULL,
+	position INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	events INTEGER NOT NULL,
+	version INTEGER NOT NULL,
+	max_time INTEGER NOT NULL,
+	hash BLOB NOT NULL,
+	reducer BLOB NOT NULL,
+	schema INTEGER NOT NULL,
+	epoch INTEGER NOT NULL,
+	taken INTEGER NOT NULL,
+	digest BLOB NOT NULL,
+	signing_key TEXT NOT NULL,
+	mac BLOB NOT NULL,
+	state TEXT NOT NULL,
+	UNIQUE (stream, domain, position DESC)
+) STRICT;
+
 -- What handlers could not take (see replay.h): an event, and the later ones of its stream behind it.
 CREATE TABLE parked (
 	handler TEXT NOT NULL,
@@ -120,49 +142,33 @@ CREATE TABLE failing (
 	updated INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
-
--- States of streams (ledgerbox-snapshot(1)): kept to be faster, signed, and thrown away freely.
-CREATE TABLE snapshot (
-	id INTEGER PRIMARY KEY,
-	stream TEXT NOT NULL,
-	domain TEXT NOT NULL,
-	position INTEGER NOT NULL,
-	last INTEGER NOT NULL,
-	events INTEGER NOT NULL,
-	version INTEGER NOT NULL,
-	max_time INTEGER NOT NULL,
-	hash BLOB NOT NULL,
-	reducer BLOB NOT NULL,
-	schema INTEGER NOT NULL,
-	epoch INTEGER NOT NULL,
-	taken INTEGER NOT NULL,
-	digest BLOB NOT NULL,
-	signing_key TEXT NOT NULL,
-	mac BLOB NOT NULL,
-	state TEXT NOT NULL,
-	UNIQUE (stream, domain, position DESC)
-) STRICT;
-
 -- Branches beside forked chains: verified events whose place another one has in `event`, what follows
 -- them, and what waits to continue a forked chain; each line as it was received. Facts too. `root` is
 -- the hash of the first event of its branch.
 CREATE TABLE branch (
+	id INTEGER PRIMARY KEY,
 	chain INTEGER NOT NULL,
 	sequence INTEGER NOT NULL,
+	hash BLOB NOT NULL,
 	prev BLOB NOT NULL,
 	root BLOB NOT NULL,
 	received INTEGER NOT NULL,
 	line TEXT NOT NULL
+) STRICT;
+
 CREATE UNIQUE INDEX branch_place ON branch (chain, sequence, hash);
 CREATE INDEX branch_root ON branch (root, sequence);
 CREATE INDEX branch_first ON branch (chain, sequence, hash) WHERE root = hash;
+
 -- Branches that an operator has decided about: where the event `fork_settled` stands.
 CREATE TABLE settlement (
 	root BLOB PRIMARY KEY,
 	position INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
+
 -- Received and refused, kept for an operator. The place is what the bytes claim.
 CREATE TABLE quarantine (
+	id INTEGER PRIMARY KEY,
 	digest BLOB NOT NULL UNIQUE,
 	source TEXT NOT NULL,
 	reason TEXT NOT NULL,
@@ -172,17 +178,23 @@ CREATE TABLE quarantine (
 	domain TEXT,
 	sequence INTEGER,
 	first INTEGER NOT NULL,
+	last INTEGER NOT NULL,
 	times INTEGER NOT NULL,
+	state TEXT NOT NULL,
 	size INTEGER NOT NULL,
 	bytes BLOB NOT NULL
+) STRICT;
+
 CREATE INDEX quarantine_source ON quarantine (state, source, size);
 CREATE INDEX quarantine_place ON quarantine (origin, epoch, domain, sequence) WHERE state = 'open';
+
 -- What a source sent beyond what is kept of it.
 CREATE TABLE dropped (
 	source TEXT PRIMARY KEY,
 	messages INTEGER NOT NULL,
 	last INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
+
 -- How far a cluster has acknowledged a chain, and how far its streams were received.
 CREATE TABLE published (
 	cluster TEXT NOT NULL,
@@ -191,28 +203,37 @@ CREATE TABLE published (
 	updated INTEGER NOT NULL,
 	PRIMARY KEY (cluster, chain)
 ) WITHOUT ROWID, STRICT;
+
 CREATE TABLE received (
 	cluster TEXT NOT NULL,
+	domain TEXT NOT NULL,
 	created INTEGER NOT NULL,
 	sequence INTEGER NOT NULL,
 	updated INTEGER NOT NULL,
 	PRIMARY KEY (cluster, domain)
 ) WITHOUT ROWID, STRICT;
+
 -- The last statement of each other node, and the heads that it and earlier ones named.
 CREATE TABLE peer (
 	node TEXT PRIMARY KEY,
+	epoch INTEGER NOT NULL,
 	counter INTEGER NOT NULL,
 	time INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
+
 CREATE TABLE peer_head (
 	node TEXT NOT NULL,
 	origin TEXT NOT NULL,
+	epoch INTEGER NOT NULL,
+	domain TEXT NOT NULL,
 	sequence INTEGER NOT NULL,
+	hash BLOB NOT NULL,
 	sender_epoch INTEGER NOT NULL,
 	counter INTEGER NOT NULL,
 	time INTEGER NOT NULL,
 	PRIMARY KEY (node, origin, epoch, domain)
 ) WITHOUT ROWID, STRICT;
+
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER event_no_delete BEFORE DELETE ON event
