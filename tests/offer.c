@@ -20,6 +20,8 @@ static void offer(struct ledger *l, struct ledger_received *events, size_t n)
 	}
 	for (size_t i = 0; i < n; i++)
 		counts[results[i].outcome]++;
+	for (size_t i = 0; i < n; i++)
+		free((void *)(uintptr_t)events[i].line.ptr);
 }
 
 int main(int argc, char **argv)
@@ -50,10 +52,10 @@ int main(int argc, char **argv)
 		if (n < frame)
 			continue;
 		offer(l, events, n);
-		while (n)
-			free((void *)(uintptr_t)events[--n].line.ptr);
+		n = 0;
 	}
 	offer(l, events, n);
+	free(line);
 	uint64_t took = time_monotonic() - begin;
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		if (counts[i])

@@ -40,7 +40,7 @@ static enum ledger_status start(struct ledger_handler_run *run, struct ledger_er
 	if (run->is_running)
 		return LEDGER_OK;
 	buf_addf(&name, "LEDGER_HANDLER=%s", run->handler->name);
-	for (; run->options.environment[n] && n < 62; n++)
+	for (; n < 62 && run->options.environment[n]; n++)
 		environment[n] = run->options.environment[n];
 	environment[n] = buf_text(&name);
 	struct process_spec spec = { run->handler->exec, environment, run->options.folder };

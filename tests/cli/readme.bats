@@ -117,6 +117,15 @@ a_ledger_for_examples() {
 	ledgerbox backup copy.db -q > /dev/null
 	echo '{"sku":"sku-1"}' > order.json
 	cp ledger.key store-a.key
+	cat >> ledger.yaml <<- 'END'
+	projections:
+	  stock: {database: stock.db, schema: stock.sql, apply: {stock_adjusted: "insert into stock values (:stream_key)"}}
+	END
+	cat >> ledger.yaml <<- 'END'
+	handlers:
+	  low-stock: {domain: inventory, type: stock_adjusted, exec: [/bin/true], start: now}
+	END
+	echo 'create table stock (sku text)' > stock.sql
 	export number=17
 }
 
