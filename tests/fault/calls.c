@@ -161,6 +161,16 @@ WRAPS(int, rename, const char *from, const char *to)
 	return __real_rename(from, to);
 }
 
+WRAPS(int, renameat2, int from_folder, const char *from, int to_folder, const char *to,
+	unsigned flags)
+{
+	if (fault_hits(FAULT_NAME))
+		return failed();
+	if (!(flags & RENAME_NOREPLACE) || access(to, F_OK) != 0)
+		note_names(DISK_RENAME, from, to);
+	return __real_renameat2(from_folder, from, to_folder, to, flags);
+}
+
 WRAPS(int, link, const char *from, const char *to)
 {
 	if (fault_hits(FAULT_NAME))

@@ -63,9 +63,8 @@ class Power(Campaign):
     # --- What is done
 
     def begin_round(self):
-        shutil.rmtree(self.folder)
+        self.empty_folder()
         shutil.rmtree(self.state, ignore_errors=True)
-        self.folder.mkdir()
         self.answered, self.cursors, self.epochs = {}, {}, set()
         self.copied, self.copy_touched, self.n, self.history = None, False, 0, []
         self.disk = disk.Disk(self.work, self.folder)
@@ -78,16 +77,23 @@ class Power(Campaign):
         self.disk.settle()
 
     def check_init(self, done):
-        """A ledger that was answered is there; one that was not may be, or another init makes it."""
-        if self.run("verify", "--deep").returncode == 0:
+        """A ledger that was answered is there; one that was not is there too, or init can simply be repeated."""
+        verified = self.run("verify", "--deep")
+        if verified.returncode == 0:
             return
         if done.returncode == 0:
-            self.problem("lost", "the ledger that init answered")
-        if self.run("init", "--node", "store-a", "-q").returncode == 0:
-            return
-        for path in self.folder.iterdir():
-            path.unlink()
-        self.expect(0, "init", "--node", "store-a", "-q")
+            self.problem("lost", "the ledger that init answered:", verified.returncode, verified.stderr.decode())
+        again = self.run("init", "--node", "store-a", "-q")
+        if again.returncode != 0:
+            self.problem("unusable", "init again:", again.returncode, again.stderr.decode())
+            self.empty_folder()
+            self.expect(0, "init", "--node", "store-a", "-q")
+        elif self.run("verify", "--deep").returncode != 0:
+            self.problem("damaged", "what a repeated init made")
+
+    def empty_folder(self):
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
 
     def append_lines(self):
         n = self.random.choice([1, 3, 20, 60])
@@ -199,13 +205,15 @@ class Power(Campaign):
         self.check()
         self.disk.settle()
 
-    def go(self, cuts, until_problem=False):
+    def go(self, cuts, until=None):
+        """Until so many cuts, or a problem of the kind `until`. After a problem with a new ledger."""
         next_round = ROUND
-        while self.cuts < cuts and not (until_problem and self.problems):
-            if self.cuts >= next_round:
+        while self.cuts < cuts and not any(what[0] == until for what in self.problems):
+            known = len(self.problems)
+            self.cut_some()
+            if self.cuts >= next_round or len(self.problems) > known:
                 self.begin_round()
                 next_round = self.cuts + ROUND
-            self.cut_some()
 
     def problem(self, *what):
         if self.loud:

@@ -21,7 +21,7 @@ def main():
     failed = bool(power.problems)
     for number, (lie, claim) in enumerate(LIES, 2):
         lying = Power("power", program="power_test.py", lie=lie, loud=False)
-        lying.go(CUTS, until_problem=True)
+        lying.go(CUTS, until="lost")
         found = any(what[0] == "lost" for what in lying.problems)
         failed |= not found
         print("ok" if found else "not ok", number, claim, flush=True)
