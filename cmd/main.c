@@ -111,7 +111,8 @@ static void close_ledger(struct ledger **l)
 static void warn_away_from_home(struct ledger *l)
 {
 	struct ledger_error err = { 0 };
-	if (ledger_check_home(l, &err) == LEDGER_REFUSED)
+	enum ledger_status status = ledger_check_home(l, &err);
+	if (status == LEDGER_REFUSED || ledger_worth_retrying(status))
 		warn("%s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
 }
 

@@ -121,7 +121,10 @@ static void collect_missing(struct report *report)
 	miss_events(report);
 	miss_signatures(report);
 	if (!report->asked->deep)
-		miss(report, "the SQLite file itself (--deep)");
+		miss(report, "the SQLite file and the table of terms (--deep)");
+	else if (!report->found.file)
+		miss(report,
+			"the SQLite file itself: its schema was changed, or reading it failed");
 }
 
 /* --- Text ------------------------------------------------------------------------------------ */

@@ -311,7 +311,8 @@ static enum ledger_status check_options(struct ledger_error *err)
 static enum ledger_status print_heads(struct ledger *l, struct ledger_error *err)
 {
 	struct ledger_error found;
-	if (ledger_check_home(l, &found) == LEDGER_REFUSED)
+	enum ledger_status status = ledger_check_home(l, &found);
+	if (status == LEDGER_REFUSED || ledger_worth_retrying(status))
 		warn("%s", found.text);
 	return heads_print(l, err);
 }

@@ -355,6 +355,7 @@ struct ledger_verify_report {
 	uint8_t link[EVENT_HASH_SIZE]; /* of the seal, recomputed when the range is whole */
 	bool seal;		       /* the seal was recomputed */
 	bool seal_mac;		       /* and its MAC checked */
+	bool file;		       /* the SQLite file itself was checked (deep) */
 };
 
 /*

@@ -24,7 +24,7 @@ static enum ledger_status verify_copy(struct ledger *l, const char *path,
 		.context = context,
 		.hash_only = status != LEDGER_OK || copy->n_keys == 0,
 	};
-	if (status == LEDGER_NO_MEMORY)
+	if (ledger_worth_retrying(status)) /* the key may be there: it cannot be read just now */
 		*err = ignored;
 	else
 		status = ledger_verify(copy, &all, report, err);

@@ -13,10 +13,11 @@ static enum ledger_status check_may_write(struct ledger *l, struct ledger_error 
 {
 	struct seal *seal = &l->batch.seal;
 	struct head_file head;
-	struct ledger_error ignored;
 	TRY(seal_check_mac(l, seal, err));
-	bool has_head = home_read_head(l, seal->epoch, &head, &ignored) == LEDGER_OK;
-	return home_check(l, seal, has_head ? &head : NULL, err);
+	enum ledger_status status = home_read_head(l, seal->epoch, &head, err);
+	if (status && status != LEDGER_NO)
+		return status;
+	return home_check(l, seal, status ? NULL : &head, err);
 }
 
 static enum ledger_status check_clock(struct ledger *l, struct ledger_error *err)

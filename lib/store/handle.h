@@ -157,9 +157,12 @@ struct head_file {
 };
 enum ledger_status home_of_file(
 	const char *path, uint64_t *inode, uint64_t *birth, struct ledger_error *err);
-/* LEDGER_NO without one (or none that can be read). */
+/* LEDGER_NO without one, or where it says nothing (cut, garbled, forged); else why it cannot be read. */
 enum ledger_status home_read_head(
 	struct ledger *l, uint64_t epoch, struct head_file *head, struct ledger_error *err);
+/* A reader goes on without what it was never given or may not read (LEDGER_NO, LEDGER_REFUSED), but not
+ * without what cannot be read just now. */
+bool home_may_lack(enum ledger_status status);
 void home_write_head(
 	struct ledger *l, const struct seal *seal, const uint8_t hash[EVENT_HASH_SIZE]);
 /* Does the head file of the seal's epoch speak of this file: by its inode, or by its place? */

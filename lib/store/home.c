@@ -108,10 +108,21 @@ enum ledger_status home_read_head(
 	char line[HEAD_SIZE + 1];
 	TRY(home_path(l, "head", epoch, &path, err));
 	CLEANUP_FD int fd = open(buf_text(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return fail(err, LEDGER_NO, "no head file");
 	ssize_t n = fd < 0 ? -1 : pread(fd, line, sizeof(line), 0);
-	if (n < 0 || !parse_head(l, epoch, (struct slice){ line, (size_t)n }, head))
+	if (n < 0) {
+		fail_errno(err, "cannot read the head file %s", buf_text(&path));
+		return hint(err, "it tells whether the ledger was put back from an older copy");
+	}
+	if (!parse_head(l, epoch, (struct slice){ line, (size_t)n }, head))
 		return fail(err, LEDGER_NO, "no head file");
 	return LEDGER_OK;
+}
+
+bool home_may_lack(enum ledger_status status)
+{
+	return status == LEDGER_OK || status == LEDGER_NO || status == LEDGER_REFUSED;
 }
 
 static bool open_head(struct ledger *l, uint64_t epoch)
@@ -247,8 +258,10 @@ enum ledger_status ledger_check_home(struct ledger *l, struct ledger_error *err)
 	struct ledger_error ignored;
 	/* The head file first: it is written after the commit, so the ledger is never behind what it says. */
 	handle_load_keys(l, &ignored);
-	bool has_head = home_read_head(l, l->epoch, &head, &ignored) == LEDGER_OK;
+	enum ledger_status status = home_read_head(l, l->epoch, &head, err);
+	if (!home_may_lack(status))
+		return status;
 	TRY(read_txn_begin(&txn, l->store, err));
 	TRY(seal_read(l, &seal, err));
-	return home_check(l, &seal, has_head && seal.epoch == l->epoch ? &head : NULL, err);
+	return home_check(l, &seal, !status && seal.epoch == l->epoch ? &head : NULL, err);
 }

@@ -84,9 +84,10 @@ static enum ledger_status look(
 	struct head_file head;
 	struct ledger_error found = { .status = LEDGER_OK };
 	struct seal *seal = &l->batch.seal;
-	bool has_head = home_read_head(l, seal->epoch, &head, &found) == LEDGER_OK;
-	found.text[0] = '\0';
-	enum ledger_status home = home_check(l, seal, has_head ? &head : NULL, &found);
+	enum ledger_status read = home_read_head(l, seal->epoch, &head, err);
+	if (read && read != LEDGER_NO)
+		return read;
+	enum ledger_status home = home_check(l, seal, read ? NULL : &head, &found);
 	if (home && home != LEDGER_REFUSED) {
 		*err = found;
 		return home;

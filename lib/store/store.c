@@ -233,6 +233,28 @@ static enum ledger_status check_identity(struct store *s, struct ledger_error *e
 	return LEDGER_OK;
 }
 
+/*
+ * A column that is computed when it is read could compute for ever, or make what was never recorded: no
+ * table of ours has one. Asked by the names that our statements use; what sqlite_schema calls a table need
+ * not be its name. (One call of a function like LIKE or instr can take hours, so no watch over the
+ * steps of a statement would end it.)
+ */
+static enum ledger_status check_columns(struct store *s, struct ledger_error *err)
+{
+	int64_t computed;
+	TRY(ask(s,
+		"WITH own(name) AS (VALUES " STORE_TABLES ") SELECT count(*) FROM own "
+		"JOIN pragma_table_xinfo(own.name) AS c WHERE c.hidden > 1",
+		&computed, err));
+	if (computed == 0)
+		return LEDGER_OK;
+	fail(err, LEDGER_DAMAGED,
+		"the schema of %s was changed: it has columns that are computed, nothing is read "
+		"from it",
+		s->path);
+	return hint(err, "put a backup in its place and run: ledgerbox recover --offline");
+}
+
 /* Bytes in the -wal beside the file; 0 without one. */
 static uint64_t wal_size(const struct store *s)
 {
@@ -256,6 +278,7 @@ static enum ledger_status open_checked(
 	if (mode == STORE_CREATE)
 		return LEDGER_OK;
 	TRY(check_identity(s, err));
+	TRY(check_columns(s, err));
 	if (mode == STORE_WRITE) {
 		int64_t dummy;
 		TRY(check_setting(s, "PRAGMA query_only", 0, err));

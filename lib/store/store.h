@@ -12,6 +12,13 @@
 struct store;
 struct stmt;
 
+/* The tables of schema.sql, as rows of SQL. */
+#define STORE_TABLES                                                                               \
+	"('domain'), ('chain'), ('signing_key'), ('event'), ('term'), ('stream'), ('mark'), "      \
+	"('seal'), ('cursor'), ('snapshot'), ('parked'), ('failing'), ('branch'), "                \
+	"('settlement'), "                                                                         \
+	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head')"
+
 enum store_mode {
 	STORE_READ,
 	STORE_WRITE,

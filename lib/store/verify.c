@@ -279,12 +279,13 @@ static void check_parts(struct verification *v, struct ledger_verify_report *rep
 		verify_schema,
 		verify_branches,
 		verify_heads,
-		v->options->deep ? verify_file : NULL,
 		v->options->deep ? verify_terms : NULL,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (parts[i] && parts[i](v, &err))
 			verify_report_failure(v, &err);
+	if (v->options->deep && verify_file(v, report, &err))
+		verify_report_failure(v, &err);
 	report->chains = v->joined.chains;
 	if (verify_seal(v, report, &err))
 		verify_report_failure(v, &err);
@@ -292,13 +293,25 @@ static void check_parts(struct verification *v, struct ledger_verify_report *rep
 		verify_report_failure(v, &err);
 }
 
+/* What the state folder knows of the ledger, or verify could not see that it was put back. */
+static enum ledger_status read_state(struct verification *v, struct ledger_error *err)
+{
+	enum ledger_status status = home_read_head(v->ledger, v->ledger->epoch, &v->head, err);
+	if (!home_may_lack(status))
+		return status;
+	v->has_head = status == LEDGER_OK;
+	status = verify_state_read(v->ledger, &v->state, err);
+	if (!home_may_lack(status))
+		return status;
+	v->has_state = status == LEDGER_OK;
+	return LEDGER_OK;
+}
+
 static enum ledger_status verify_all(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err)
 {
 	CLEANUP_READ_TXN struct read_txn txn = { 0 };
-	struct ledger_error ignored;
-	v->has_head = home_read_head(v->ledger, v->ledger->epoch, &v->head, &ignored) == LEDGER_OK;
-	v->has_state = verify_state_read(v->ledger, &v->state, &ignored) == LEDGER_OK;
+	TRY(read_state(v, err));
 	TRY(read_txn_begin(&txn, v->ledger->store, err));
 	TRY(seal_read(v->ledger, &v->seal, err));
 	if (v->seal.epoch != v->ledger->epoch)

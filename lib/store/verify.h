@@ -105,6 +105,7 @@ struct verification {
 	bool whole;    /* from 1 to the end, all chains */
 	bool by_chain; /* only some chains */
 	bool check_macs;
+	bool foreign_schema; /* it has objects that are not ours, word for word */
 	struct piece *pieces;
 	size_t n_pieces;
 	unsigned workers;
@@ -165,7 +166,8 @@ enum ledger_status verify_chain_ends(struct verification *v, struct ledger_error
 enum ledger_status verify_heads(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_seal(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err);
-enum ledger_status verify_file(struct verification *v, struct ledger_error *err);
+enum ledger_status verify_file(
+	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err);
 enum ledger_status verify_branches(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_terms(struct verification *v, struct ledger_error *err);
 

@@ -8,6 +8,7 @@
  */
 #include "verify.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -51,6 +52,8 @@ enum ledger_status verify_state_read(
 	TRY(home_path(l, "verified", l->epoch, &path, err));
 	CLEANUP_FD int fd = open(buf_text(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line));
+	if (n < 0 && errno != ENOENT && errno != ENOTDIR)
+		return fail_errno(err, "cannot read %s", buf_text(&path));
 	if (n < 0 || !parse(l, (struct slice){ line, (size_t)n }, state))
 		return fail(err, LEDGER_NO,
 			"this ledger was not verified before, or not with this state folder");

@@ -242,6 +242,27 @@ static void a_forged_head_file_says_nothing(void **state)
 	expect_home(p);
 }
 
+static void a_head_file_that_cannot_be_read_refuses_writers(void **state)
+{
+	const struct place *p = *state;
+	append_and_close(p, 3);
+	const char *path = head_path(p);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0); /* is opened, but read(2) fails */
+	struct ledger *l = open_ledger(&p->options);
+	MUST_FAIL(LEDGER_IO, ledger_begin(l, &err));
+	assert_non_null(strstr(err.text, "head file"));
+	MUST_FAIL(LEDGER_IO, ledger_check_home(l, &err));
+	struct ledger_verify_options all = { .deep = false };
+	struct ledger_verify_report report;
+	MUST_FAIL(LEDGER_IO, ledger_verify(l, &all, &report, &err));
+	struct ledger_recovery recovery;
+	MUST_FAIL(LEDGER_IO, ledger_recover(l, SLICE("x"), true, false, &recovery, &err));
+	ledger_close(l);
+	assert_int_equal(rmdir(path), 0);
+	append_and_close(p, 1);
+}
+
 static void a_state_folder_that_cannot_be_written_is_a_warning(void **state)
 {
 	struct place *p = *state;
@@ -268,6 +289,7 @@ int main(void)
 		TEST(a_head_file_that_is_behind_is_normal),
 		TEST(a_missing_head_file_is_made_again),
 		TEST(a_garbled_head_file_says_nothing),
+		TEST(a_head_file_that_cannot_be_read_refuses_writers),
 		TEST(a_forged_head_file_says_nothing),
 		TEST(a_state_folder_that_cannot_be_written_is_a_warning),
 	};
