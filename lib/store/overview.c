@@ -49,6 +49,7 @@ static enum ledger_status each_chain(struct ledger *l, const struct chain_row **
 	size_t n = l->names.n_chains;
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &l->names.chains[i];
+	/* It is the pointers that are sorted. NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	qsort(sorted, n, sizeof(sorted[0]), compare_chains);
 	for (size_t i = 0; i < n; i++) {
 		struct ledger_chain chain;

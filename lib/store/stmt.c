@@ -216,7 +216,7 @@ enum ledger_status store_check_finding(struct store *s, struct slice line, struc
 enum ledger_status store_data_version(struct store *s, uint64_t *out, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	bool row;
+	bool row = false;
 	TRY(store_get(s, SQL_DATA_VERSION, &st, err));
 	TRY(stmt_row(s, st, &row, err));
 	return row && column_u64(st, 0, out)

@@ -286,7 +286,7 @@ static enum ledger_status one_row(struct value *const *row, void *context, struc
 {
 	struct pass *p = context;
 	struct event e;
-	bool readable;
+	bool readable = false;
 	uint64_t position = row_position(row);
 	/* The pages of a hostile file can lead back to where they came from. */
 	if (position < p->position)

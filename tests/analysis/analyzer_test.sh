@@ -1,5 +1,5 @@
 #!/bin/bash
-# analyzer - gcc's -fanalyzer follows each function of lib/ and cmd/ through its branches and finds
+# analyzer_test - gcc's -fanalyzer follows each function of lib/ and cmd/ through its branches and finds
 # nothing. facts.h tells it what it cannot see in one file.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
