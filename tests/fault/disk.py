@@ -199,9 +199,9 @@ class Disk:
         self.settle()
 
     def put(self, path, file, content):
-        """In place: a ledger knows its inode."""
+        """In place: a ledger knows its inode. A cut may have come before the rename that is in the journal."""
         if not os.path.exists(path) or os.stat(path).st_ino != file.inode:
-            elsewhere = [p for p in self.names if p != path and os.path.exists(p) and os.stat(p).st_ino == file.inode]
+            elsewhere = [p for p in self.root.rglob("*") if p.is_file() and p.stat().st_ino == file.inode]
             if os.path.lexists(path):
                 os.unlink(path)
             if elsewhere:
