@@ -122,7 +122,7 @@ static void read_options(const struct line *line)
 	int n = 0;
 	if (opt_parse(program_opts, common_opts, line->argc, line->argv, true, &n, &ignored) ==
 			LEDGER_OK &&
-		n > 0)
+		n > 0 && line->command)
 		opt_parse(line->command->opts, common_opts, n - 1, line->argv + 1, false, &n,
 			&ignored);
 }

@@ -40,6 +40,7 @@ static enum ledger_status build_domains(
 	settings.domains = array;
 	for (const struct yaml *value = map ? map->first : NULL; value; value = value->next) {
 		struct domain_settings *domain = &settings.domains[settings.n_domains++];
+		/* There is an array where the map has an entry. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		domain->name = value->key.ptr;
 		TRY(build_tags(yaml_get(value, "tags_from"), arena, domain, err));
 	}
@@ -55,6 +56,7 @@ static enum ledger_status build_stream_types(
 	for (const struct yaml *value = map ? map->first : NULL; value; value = value->next) {
 		struct stream_type_settings *type =
 			&settings.stream_types[settings.n_stream_types++];
+		/* As above. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		type->name = value->key.ptr;
 		const struct yaml *domain = yaml_get(value, "domain");
 		type->domain = domain ? domain->text.ptr : NULL;

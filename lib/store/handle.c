@@ -142,6 +142,7 @@ enum ledger_status ledger_open(
 	TRY(store_open(&l->store, options->path,
 		options->mode == LEDGER_MODE_WRITE ? STORE_WRITE : STORE_READ, options->timeout,
 		err));
+	TRY(guard_open(l, err));
 	TRY(seal_read(l, &seal, err));
 	TRY(check_node(l, err));
 	TRY(check_mode(l, err));

@@ -136,6 +136,8 @@ enum ledger_status names_load(struct ledger *l, struct ledger_error *err);
 
 /* guard.c: store_begin_write, refused (LEDGER_DAMAGED) where the schema is not ours. */
 enum ledger_status guard_begin_write(struct ledger *l, struct ledger_error *err);
+/* Behind store_open: what is never to be read is not there. */
+enum ledger_status guard_open(struct ledger *l, struct ledger_error *err);
 
 /* seal.c */
 enum ledger_status seal_read(struct ledger *l, struct seal *seal, struct ledger_error *err);

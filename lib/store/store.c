@@ -60,6 +60,8 @@ enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err
 {
 	int os_error = sqlite3_system_errno(s->db);
 	enum ledger_status status = status_of_code(code, os_error);
+	if (status == LEDGER_OK)
+		status = LEDGER_IO; /* what failed is never taken for done */
 	s->broken = s->broken || (status == LEDGER_IO && s->writes);
 	if (status == LEDGER_BUSY) {
 		fail(err, status, "%s is busy: another process is writing it", s->path);
@@ -233,28 +235,6 @@ static enum ledger_status check_identity(struct store *s, struct ledger_error *e
 	return LEDGER_OK;
 }
 
-/*
- * A column that is computed when it is read could compute for ever, or make what was never recorded: no
- * table of ours has one. Asked by the names that our statements use; what sqlite_schema calls a table need
- * not be its name. (One call of a function like LIKE or instr can take hours, so no watch over the
- * steps of a statement would end it.)
- */
-static enum ledger_status check_columns(struct store *s, struct ledger_error *err)
-{
-	int64_t computed;
-	TRY(ask(s,
-		"WITH own(name) AS (VALUES " STORE_TABLES ") SELECT count(*) FROM own "
-		"JOIN pragma_table_xinfo(own.name) AS c WHERE c.hidden > 1",
-		&computed, err));
-	if (computed == 0)
-		return LEDGER_OK;
-	fail(err, LEDGER_DAMAGED,
-		"the schema of %s was changed: it has columns that are computed, nothing is read "
-		"from it",
-		s->path);
-	return hint(err, "put a backup in its place and run: ledgerbox recover --offline");
-}
-
 /* Bytes in the -wal beside the file; 0 without one. */
 static uint64_t wal_size(const struct store *s)
 {
@@ -278,7 +258,6 @@ static enum ledger_status open_checked(
 	if (mode == STORE_CREATE)
 		return LEDGER_OK;
 	TRY(check_identity(s, err));
-	TRY(check_columns(s, err));
 	if (mode == STORE_WRITE) {
 		int64_t dummy;
 		TRY(check_setting(s, "PRAGMA query_only", 0, err));
@@ -425,6 +404,23 @@ const char *store_path(const struct store *s)
 bool store_is_immutable(const struct store *s)
 {
 	return s->immutable;
+}
+
+/* What sqlite_schema calls a table need not be its name, so the names are those that our statements use. */
+enum ledger_status store_check_columns(struct store *s, struct ledger_error *err)
+{
+	int64_t computed;
+	TRY(ask(s,
+		"WITH own(name) AS (VALUES " STORE_TABLES ") SELECT count(*) FROM own "
+		"JOIN pragma_table_xinfo(own.name) AS c WHERE c.hidden > 1",
+		&computed, err));
+	if (computed == 0)
+		return LEDGER_OK;
+	fail(err, LEDGER_DAMAGED,
+		"the schema of %s was changed: it has columns that are computed, nothing is read "
+		"from it",
+		s->path);
+	return hint(err, "put a backup in its place and run: ledgerbox recover --offline");
 }
 
 /* --- Transactions ---------------------------------------------------------------------------- */

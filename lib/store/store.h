@@ -43,6 +43,11 @@ bool store_is_immutable(const struct store *s);
 /* It was, and somebody has written it since: what was read may be torn. */
 bool store_was_touched(const struct store *s);
 
+/* LEDGER_DAMAGED where one of STORE_TABLES has a column that is computed when it is read: that may take for
+ * ever (one call of a function like LIKE can take hours, so no watch over a statement's steps would end
+ * it), and none of ours has one. */
+enum ledger_status store_check_columns(struct store *s, struct ledger_error *err);
+
 /* Transactions. A second begin is our own mistake. Rollback without one does nothing. */
 enum ledger_status store_begin_read(struct store *s, struct ledger_error *err);
 enum ledger_status store_begin_write(struct store *s, struct ledger_error *err);
