@@ -188,7 +188,7 @@ void store_limit_cache(struct store *s, size_t bytes)
 static enum ledger_status check_setting(
 	struct store *s, const char *pragma, int64_t want, struct ledger_error *err)
 {
-	int64_t got;
+	int64_t got = 0;
 	TRY(ask(s, pragma, &got, err));
 	if (got != want)
 		return fail(err, LEDGER_IO, "%s: %s is %" PRId64 " instead of %" PRId64, s->path,
@@ -215,7 +215,7 @@ static enum ledger_status set_up_writer(struct store *s, struct ledger_error *er
 
 static enum ledger_status check_identity(struct store *s, struct ledger_error *err)
 {
-	int64_t application, version;
+	int64_t application = 0, version = 0;
 	TRY(ask(s, "PRAGMA application_id", &application, err));
 	if (application != FORMAT_APPLICATION_ID) {
 		fail(err, LEDGER_NOT_LEDGER,
@@ -259,7 +259,7 @@ static enum ledger_status open_checked(
 		return LEDGER_OK;
 	TRY(check_identity(s, err));
 	if (mode == STORE_WRITE) {
-		int64_t dummy;
+		int64_t dummy = 0;
 		TRY(check_setting(s, "PRAGMA query_only", 0, err));
 		TRY(ask(s, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
 			&dummy, err));
@@ -409,7 +409,7 @@ bool store_is_immutable(const struct store *s)
 /* What sqlite_schema calls a table need not be its name, so the names are those that our statements use. */
 enum ledger_status store_check_columns(struct store *s, struct ledger_error *err)
 {
-	int64_t computed;
+	int64_t computed = 0;
 	TRY(ask(s,
 		"WITH own(name) AS (VALUES " STORE_TABLES ") SELECT count(*) FROM own "
 		"JOIN pragma_table_xinfo(own.name) AS c WHERE c.hidden > 1",

@@ -367,7 +367,7 @@ static void subscriptions_survive_a_restart_of_the_server(void **state)
 /* A connection that only looks alive. */
 static void a_silent_server_is_cut_off_and_left_for_another(void **state)
 {
-	const char *urls[2];
+	const char *urls[2] = { NULL };
 	struct link *m = NULL;
 	struct link_options options = options_of(urls, 2);
 	(void)state;

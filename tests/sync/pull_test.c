@@ -318,7 +318,7 @@ static void a_slow_reader_holds_the_server_back(void **state)
 
 static void a_cluster_goes_on_when_one_of_three_dies(void **state)
 {
-	const char *urls[3];
+	const char *urls[3] = { NULL };
 	struct link_options options = options_of(urls, 3);
 	struct link *m = NULL;
 	char name[8];
