@@ -222,6 +222,9 @@ enum ledger_status partial_commit(struct partial *p, bool replace, struct ledger
 		return fail_errno(err, "cannot put %s in place", p->target);
 	forget(p);
 	enum ledger_status status = file_sync_folder(p->target, err);
+	/* Said to have failed, nothing of it is left; what it replaced cannot be had back. */
+	if (status && !replace && is_at(p->fd, p->target))
+		unlink(p->target);
 	give_up(p);
 	return status;
 }

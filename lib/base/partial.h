@@ -30,7 +30,7 @@ enum ledger_status partial_begin(struct partial *p, const char *target, struct l
 
 /* Syncs the file, gives it its name and syncs the folder. LEDGER_REFUSED where there is a file of that
  * name already, unless `replace`. Who had it open by its temporary name has closed it; what SQLite kept
- * beside that name goes, so a database is to be whole without it. */
+ * beside that name goes, so a database is to be whole without it. Failed without `replace`, nothing is there. */
 enum ledger_status partial_commit(struct partial *p, bool replace, struct ledger_error *err);
 
 /* Has a process of this user that was killed left an unfinished file for `target`? */
