@@ -18,6 +18,7 @@ extern const struct command cmd_snapshot;
 extern const struct command cmd_cursor;
 extern const struct command cmd_quarantine;
 extern const struct command cmd_fork;
+extern const struct command cmd_serve_sync;
 extern const struct command cmd_recover;
 extern const struct command cmd_backup;
 extern const struct command cmd_config;
@@ -37,6 +38,7 @@ const struct command *const commands[] = {
 	&cmd_cursor,
 	&cmd_quarantine,
 	&cmd_fork,
+	&cmd_serve_sync,
 	&cmd_recover,
 	&cmd_backup,
 	&cmd_config,

@@ -142,6 +142,10 @@ enum ledger_status ledger_read_branches(struct ledger *l, const struct ledger_ch
 	uint64_t from, uint64_t max_bytes, ledger_event_fn *fn, void *context,
 	struct ledger_error *err);
 
+/* The last event of a chain; sequence 0 where nothing of it is here. */
+enum ledger_status ledger_chain_end(struct ledger *l, const struct ledger_chain_name *chain,
+	uint64_t *sequence, struct ledger_error *err);
+
 /* ledger_chains, of these domains only (none: all). One seek for each chain. */
 enum ledger_status ledger_heads(struct ledger *l, const struct slice *domains, size_t n,
 	ledger_chain_fn *fn, void *context, struct ledger_error *err);
@@ -301,6 +305,15 @@ struct ledger_settlement {
 enum ledger_status ledger_fork_settle(struct ledger *l, const uint8_t there[EVENT_HASH_SIZE],
 	struct slice reason, bool record_again, struct ledger_settlement *out,
 	struct ledger_error *err);
+
+/* --- Words between nodes that share a key ------------------------------------------------------- */
+
+/* HMAC of bytes with the signing key, and that key's id. Each use has a label of its own. */
+enum ledger_status ledger_sign(struct ledger *l, const char *label, struct slice bytes,
+	char key[EVENT_KEY_ID_SIZE + 1], uint8_t mac[EVENT_HASH_SIZE], struct ledger_error *err);
+/* LEDGER_UNVERIFIED: that key is not known here. LEDGER_INVALID: the MAC is another. */
+enum ledger_status ledger_check_signature(struct ledger *l, const char *label, struct slice bytes,
+	struct slice key, const uint8_t mac[EVENT_HASH_SIZE], struct ledger_error *err);
 
 /* Open branches and open rows of quarantine, cheaply: for status and for monitoring. */
 struct ledger_trouble {

@@ -35,6 +35,25 @@ enum ledger_status range_hash(struct ledger *l, uint64_t chain, uint64_t sequenc
 	return LEDGER_OK;
 }
 
+enum ledger_status ledger_chain_end(struct ledger *l, const struct ledger_chain_name *name,
+	uint64_t *sequence, struct ledger_error *err)
+{
+	CLEANUP_READ_TXN struct read_txn txn = { 0 };
+	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t chain, last = 0;
+	bool row;
+	TRY(read_txn_begin(&txn, l->store, err));
+	TRY(range_chain(l, name, &chain, err));
+	TRY(store_get(l->store, SQL_CHAIN_HEAD, &st, err));
+	bind_u64(st, 1, chain);
+	TRY(stmt_row(l->store, st, &row, err));
+	if (row && !column_u64(st, 0, &last))
+		return fail(err, LEDGER_DAMAGED, "an event of %s has a malformed sequence",
+			store_path(l->store));
+	*sequence = last;
+	return LEDGER_OK;
+}
+
 static enum ledger_status look_beside(struct ledger *l, uint64_t chain,
 	const struct ledger_head *head, bool taken, enum ledger_presence *presence,
 	struct ledger_error *err)

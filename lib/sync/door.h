@@ -14,7 +14,7 @@ enum ledger_status door_options(
 	natsOptions **out, const struct link_options *options, struct ledger_error *err);
 
 /* Their failure in words for a person, ours and theirs; never with a password or a control character. */
-enum ledger_status door_fail(natsStatus code, const char *theirs,
+enum ledger_status door_fail_nats(natsStatus code, const char *theirs,
 	const struct link_options *options, struct ledger_error *err);
 
 /* The same where a connection could not be made. */

@@ -201,7 +201,7 @@ static natsStatus send_packet(struct session *s, const struct wire_out *out)
 static void tell_unsent(struct session *s, const struct wire_out *out, natsStatus code)
 {
 	struct ledger_error err;
-	door_fail(code, nats_GetLastError(NULL), &s->wire->options, &err);
+	door_fail_nats(code, nats_GetLastError(NULL), &s->wire->options, &err);
 	wire_hand_over(s->wire, &(struct wire_in){ .kind = WIRE_UNSENT,
 					.status = err.status,
 					.reply = out->reply,
@@ -415,5 +415,5 @@ void session_serve(struct session *s, struct ledger_error *err)
 		code = NATS_CONNECTION_CLOSED;
 		theirs = NULL;
 	}
-	door_fail(code, theirs, &s->wire->options, err);
+	door_fail_nats(code, theirs, &s->wire->options, err);
 }

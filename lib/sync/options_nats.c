@@ -65,7 +65,7 @@ static const char *without_place(const char *text)
 }
 
 /* Theirs stands in brackets, where it says more than ours. */
-enum ledger_status door_fail(natsStatus code, const char *theirs,
+enum ledger_status door_fail_nats(natsStatus code, const char *theirs,
 	const struct link_options *options, struct ledger_error *err)
 {
 	enum ledger_status status = LEDGER_UNREACHABLE;
@@ -250,7 +250,7 @@ enum ledger_status door_fail_connect(natsStatus code, const char *theirs,
 	bool broke = code == NATS_PROTOCOL_ERROR || code == NATS_IO_ERROR ||
 		     code == NATS_CONNECTION_CLOSED;
 	if (!broke || !wants_tls(options))
-		return door_fail(code, theirs, options, err);
+		return door_fail_nats(code, theirs, options, err);
 	return fail(err, LEDGER_REFUSED,
 		"cluster %s: the server ended the TLS connection; it may not take our "
 		"certificate%s",

@@ -118,14 +118,14 @@ static void what_others_say_is_shown_without_passwords_and_control_characters(vo
 {
 	struct link_options options = options_of(NULL, 0);
 	(void)state;
-	door_fail(NATS_ERR,
+	door_fail_nats(NATS_ERR,
 		"(conn.c:7): at nats://ada:hunter2@a:1 and tls://t0ken@b:2, not c@d \x1B[2J\r\nx",
 		&options, &err);
 	assert_string_equal(err.text, "cluster shop: the connection failed (at nats://***@a:1 and "
 				      "tls://***@b:2, not c@d ?[2J??x)");
-	door_fail(NATS_ERR, "nats://a:p@ss@host:1", &options, &err);
+	door_fail_nats(NATS_ERR, "nats://a:p@ss@host:1", &options, &err);
 	assert_string_equal(err.text, "cluster shop: the connection failed (nats://***@host:1)");
-	door_fail(NATS_ERR, "nats://t@host", &options, &err);
+	door_fail_nats(NATS_ERR, "nats://t@host", &options, &err);
 	assert_string_equal(err.text, "cluster shop: the connection failed (nats://*@host)");
 }
 

@@ -1,0 +1,314 @@
+/*
+ * Heads: what each node has, said to all others at the start, every few seconds, and when something
+ * has changed. A statement is two lines, the second one signs the bytes of the first:
+ *
+ *	<prefix>.sync.heads
+ *	{"v":1,"node":"store-a","epoch":1763…,"counter":1763…,"boot":17…,"heads":[
+ *	 {"origin":"store-a","epoch":1763…,"domain":"inventory","sequence":42,"hash":"…"},
+ *	 {…,"branch":true}]}
+ *	{"key":"hs256-…","mac":"…"}
+ *
+ * Heads prove what a peer stores. One that names what is not here begins a question, and no more.
+ */
+#include "engine.h"
+
+#include <inttypes.h>
+
+#include "../base/json.h"
+#include "../event/chain.h"
+
+#include "../base/banned.h"
+
+#define LABEL	      "ledgerbox/heads/v1"
+#define INTERVAL      (5 * TIME_SECOND)
+#define HEADS_MAX     1000 /* in one statement */
+#define KEEP_INTERVAL (10 * TIME_SECOND)
+#define PATIENCE      TIME_SECOND /* what a head names may be on its way through a stream */
+
+/* --- Saying -------------------------------------------------------------------------------------- */
+
+void heads_soon(struct sync *s, uint64_t wait)
+{
+	if (s->next_statement > s->now + wait)
+		s->next_statement = s->now + wait;
+	sync_wake_at(s, s->next_statement);
+}
+
+struct statement {
+	struct sync *s;
+	struct buf heads;
+	size_t n;
+};
+
+static void add_head(struct buf *out, const struct ledger_head *head, bool branch)
+{
+	buf_addf(out, "{\"origin\":\"%.*s\",\"epoch\":%" PRIu64 ",\"domain\":\"%.*s\"",
+		SLICE_ARG(head->origin), head->epoch, SLICE_ARG(head->domain));
+	buf_addf(out, ",\"sequence\":%" PRIu64 ",\"hash\":\"", head->sequence);
+	buf_add_hex(out, head->hash, EVENT_HASH_SIZE);
+	buf_add_text(out, branch ? "\",\"branch\":true}" : "\"}");
+}
+
+static enum ledger_status send_statement(struct statement *st, struct ledger_error *err)
+{
+	struct sync *s = st->s;
+	CLEANUP_BUF struct buf text = { 0 };
+	char key[EVENT_KEY_ID_SIZE + 1], subject[SUBJECT_MAX];
+	uint8_t mac[EVENT_HASH_SIZE];
+	struct ledger_error unsent;
+	struct slice tokens[] = { slice_of(s->prefix), SLICE("sync"), SLICE("heads") };
+	uint64_t now = time_now();
+	s->counter = now > s->counter ? now : s->counter + 1;
+	buf_addf(&text, "{\"v\":1,\"node\":\"%s\",\"epoch\":%" PRIu64 ",\"counter\":%" PRIu64,
+		s->node, s->epoch, s->counter);
+	buf_addf(&text, ",\"boot\":%" PRIu64 ",\"heads\":[", s->boot);
+	buf_add_slice(&text, buf_slice(&st->heads));
+	buf_add_text(&text, "]}");
+	TRY(buf_check(&text, err));
+	TRY(ledger_sign(s->ledger, LABEL, buf_slice(&text), key, mac, err));
+	buf_addf(&text, "\n{\"key\":\"%s\",\"mac\":\"", key);
+	buf_add_hex(&text, mac, sizeof(mac));
+	buf_add_text(&text, "\"}\n");
+	TRY(buf_check(&text, err));
+	TRY(subject_of(subject, tokens, 3, err));
+	for (size_t i = 0; i < s->n_clusters; i++)
+		if (s->clusters[i].up)
+			link_publish(
+				s->clusters[i].link, slice_of(subject), buf_slice(&text), &unsent);
+	buf_reset(&st->heads);
+	st->n = 0;
+	return LEDGER_OK;
+}
+
+static enum ledger_status state_head(
+	struct statement *st, const struct ledger_head *head, bool branch, struct ledger_error *err)
+{
+	if (!route_is_shared(st->s, head->origin, head->domain))
+		return LEDGER_OK;
+	if (st->n)
+		buf_add_char(&st->heads, ',');
+	add_head(&st->heads, head, branch);
+	return ++st->n == HEADS_MAX ? send_statement(st, err) : LEDGER_OK;
+}
+
+static enum ledger_status state_chain(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+{
+	struct ledger_head head = { chain->origin, chain->epoch, chain->domain, chain->sequence,
+		{ 0 } };
+	memcpy(head.hash, chain->hash, sizeof(head.hash));
+	return state_head(context, &head, false, err);
+}
+
+static enum ledger_status state_fork(
+	const struct ledger_fork *fork, void *context, struct ledger_error *err)
+{
+	struct ledger_head head = { fork->chain.origin, fork->chain.epoch, fork->chain.domain,
+		fork->last, { 0 } };
+	memcpy(head.hash, fork->last_hash, sizeof(head.hash));
+	return state_head(context, &head, true, err);
+}
+
+enum ledger_status heads_step(struct sync *s, struct ledger_error *err)
+{
+	struct statement st = { .s = s };
+	uint64_t interval = s->options->heads_interval ? s->options->heads_interval : INTERVAL;
+	if (s->now < s->next_statement) {
+		sync_wake_at(s, s->next_statement);
+		return LEDGER_OK;
+	}
+	/* Not all nodes at once. */
+	s->next_statement = s->now + interval - interval / 8 + s->boot % (interval / 4 + 1);
+	sync_wake_at(s, s->next_statement);
+	s->stated = s->now;
+	enum ledger_status status = ledger_heads(s->ledger, NULL, 0, state_chain, &st, err);
+	if (!status)
+		status = ledger_forks(s->ledger, state_fork, &st, err);
+	if (!status)
+		status = send_statement(&st, err);
+	buf_done(&st.heads);
+	return status;
+}
+
+/* --- Listening ------------------------------------------------------------------------------------ */
+
+struct heard {
+	char node[65];
+	uint64_t epoch, counter, boot;
+	struct slice heads;
+};
+
+static bool read_text(struct slice object, struct slice key, struct arena *arena, struct slice *out)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	struct slice value;
+	if (!json_member(object, key, &value) || json_kind(value) != JSON_STRING)
+		return false;
+	json_decode_string(value, &text);
+	*out = arena_copy(arena, buf_slice(&text));
+	return !text.failed && out->ptr;
+}
+
+static bool read_number(struct slice object, struct slice key, uint64_t *out)
+{
+	struct slice value;
+	return json_member(object, key, &value) && json_u64(value, out);
+}
+
+static bool read_statement(struct sync *s, struct slice data, struct arena *arena,
+	struct heard *out, struct ledger_error *err)
+{
+	struct slice words, signature, value, node, key, mac;
+	uint8_t bytes[EVENT_HASH_SIZE];
+	if (!slice_cut(data, '\n', &words, &signature) ||
+		json_check(signature, &signature, err) != LEDGER_OK ||
+		json_kind(signature) != JSON_OBJECT ||
+		!read_text(signature, SLICE("key"), arena, &key) ||
+		!read_text(signature, SLICE("mac"), arena, &mac) ||
+		!slice_unhex(mac, bytes, sizeof(bytes)) || mac.len != 2 * sizeof(bytes))
+		return false;
+	/* Before anything of it is believed. */
+	if (ledger_check_signature(s->ledger, LABEL, words, key, bytes, err) != LEDGER_OK)
+		return false;
+	if (json_check(words, &value, err) != LEDGER_OK || json_kind(value) != JSON_OBJECT ||
+		!read_text(value, SLICE("node"), arena, &node) || !slice_is_token(node) ||
+		!read_number(value, SLICE("epoch"), &out->epoch) ||
+		!read_number(value, SLICE("counter"), &out->counter) ||
+		!read_number(value, SLICE("boot"), &out->boot) ||
+		!json_member(value, SLICE("heads"), &out->heads) ||
+		json_kind(out->heads) != JSON_ARRAY)
+		return false;
+	memcpy(out->node, node.ptr, node.len + 1);
+	return true;
+}
+
+static bool read_head(
+	struct slice object, struct arena *arena, struct ledger_head *out, bool *branch)
+{
+	struct slice hash, flag;
+	*branch = false;
+	if (json_kind(object) != JSON_OBJECT ||
+		!read_text(object, SLICE("origin"), arena, &out->origin) ||
+		!read_text(object, SLICE("domain"), arena, &out->domain) ||
+		!read_text(object, SLICE("hash"), arena, &hash) ||
+		!read_number(object, SLICE("epoch"), &out->epoch) ||
+		!read_number(object, SLICE("sequence"), &out->sequence))
+		return false;
+	*branch = json_member(object, SLICE("branch"), &flag) && json_kind(flag) == JSON_TRUE;
+	return slice_is_token(out->origin) && slice_is_token(out->domain) && out->sequence &&
+	       out->sequence <= TIME_MAX && out->epoch <= TIME_MAX &&
+	       hash.len == 2 * EVENT_HASH_SIZE && slice_unhex(hash, out->hash, EVENT_HASH_SIZE);
+}
+
+static struct peer *find_peer(struct sync *s, const char *node)
+{
+	for (size_t i = 0; i < s->n_peers; i++)
+		if (strcmp(s->peers[i].node, node) == 0)
+			return &s->peers[i];
+	if (s->n_peers == PEERS_MAX)
+		return NULL;
+	struct peer *p = &s->peers[s->n_peers++];
+	*p = (struct peer){ 0 };
+	memcpy(p->node, node, strlen(node) + 1);
+	SAY(s, "peer", WORD("node", node));
+	heads_soon(s, TIME_SECOND / 10);
+	return p;
+}
+
+/* What it names and is not here is a question to it. */
+static enum ledger_status compare(struct sync *s, struct peer *p, const struct ledger_head *head,
+	bool branch, struct ledger_error *err)
+{
+	const struct sync_domain *route = route_of(s, head->domain);
+	enum ledger_presence presence;
+	if (!route || !route->subscribe)
+		return LEDGER_OK;
+	TRY(ledger_has(s->ledger, head, &presence, err));
+	if (presence == LEDGER_PRESENT || presence == LEDGER_IN_BRANCH)
+		return LEDGER_OK;
+	TRY(route_meet(s, head->domain, err));
+	struct chain *c = hold_chain(s, head->origin, head->epoch, head->domain);
+	p->level = false;
+	if (!c || c->waiting)
+		return LEDGER_OK;
+	uint64_t bit = UINT64_C(1) << (p - s->peers);
+	c->who |= bit;
+	if (presence == LEDGER_ABSENT && !branch)
+		repair_want(s, c, head->sequence, PATIENCE);
+	else if (!c->before) {
+		c->before = head->sequence + 1;
+		c->from = branch ? 1 : 0;
+		c->branches = branch;
+		c->who = bit;
+	}
+	s->more = true;
+	return LEDGER_OK;
+}
+
+/* In the ledger where something has changed, and now and then as a sign of life. */
+static enum ledger_status keep(struct sync *s, struct peer *p, const struct heard *heard,
+	const struct ledger_head *heads, size_t n, struct ledger_error *err)
+{
+	uint8_t hash[EVENT_HASH_SIZE];
+	struct ledger_statement statement = { slice_of(p->node), heard->epoch, heard->counter,
+		time_now(), heads, n };
+	chain_sha256(heard->heads, hash);
+	if (p->kept && s->now < p->kept + KEEP_INTERVAL &&
+		memcmp(hash, p->heads, sizeof(hash)) == 0)
+		return LEDGER_OK;
+	enum ledger_status status = ledger_keep_statement(s->ledger, &statement, err);
+	if (status && status != LEDGER_NO && status != LEDGER_BUSY)
+		return status;
+	p->kept = s->now;
+	memcpy(p->heads, hash, sizeof(hash));
+	return LEDGER_OK;
+}
+
+static enum ledger_status take(struct sync *s, struct peer *p, const struct heard *heard,
+	struct arena *arena, struct ledger_error *err)
+{
+	struct ledger_head *heads = arena_array(arena, HEADS_MAX, sizeof(*heads));
+	struct json_walk walk;
+	struct slice key, value;
+	size_t n = 0;
+	bool branch;
+	if (!heads)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	p->level = true;
+	json_walk_init(&walk, heard->heads);
+	while (n < HEADS_MAX && json_walk_next(&walk, &key, &value)) {
+		if (!read_head(value, arena, &heads[n], &branch))
+			continue;
+		TRY(compare(s, p, &heads[n], branch, err));
+		n += branch ? 0 : 1;
+	}
+	return keep(s, p, heard, heads, n, err);
+}
+
+enum ledger_status heads_take(
+	struct sync *s, size_t cluster, struct slice data, struct ledger_error *err)
+{
+	CLEANUP_ARENA struct arena arena = { NULL };
+	struct heard heard;
+	struct ledger_error why = { 0 };
+	if (!read_statement(s, data, &arena, &heard, &why)) {
+		WARN(s, "bad-heads", WORD("text", why.text[0] ? why.text : "not a statement"));
+		return LEDGER_OK;
+	}
+	if (strcmp(heard.node, s->node) == 0) {
+		if (heard.boot != s->boot && heard.counter > s->started)
+			WARN(s, "another-daemon", WORD("node", s->node),
+				NUMBER("epoch", heard.epoch),
+				WORD("hint", "two ledgers have one name: rename or stop one"));
+		return LEDGER_OK;
+	}
+	struct peer *p = find_peer(s, heard.node);
+	if (!p || heard.epoch < p->epoch ||
+		(heard.epoch == p->epoch && heard.counter <= p->counter))
+		return LEDGER_OK;
+	p->epoch = heard.epoch;
+	p->counter = heard.counter;
+	p->cluster = cluster;
+	p->heard = s->now;
+	return take(s, p, &heard, &arena, err);
+}

@@ -1,0 +1,369 @@
+/*
+ * Publishing: chains of this node go to the first cluster that works, in frames, several at a time.
+ * The cursor of a chain moves over what was acknowledged without a gap. It is advisory: an
+ * acknowledgement proves nothing, and what it stood for may be gone tomorrow; peers' heads tell.
+ */
+#include "engine.h"
+
+#include <inttypes.h>
+
+#include "../base/banned.h"
+
+#define FAILURES_MAX  3
+#define FRAMES_A_TURN 16
+#define SAVE_INTERVAL TIME_SECOND
+
+/* --- What there is to publish -------------------------------------------------------------------- */
+
+static struct source *find_source(struct sync *s, size_t track, uint64_t epoch)
+{
+	for (size_t i = 0; i < s->n_sources; i++)
+		if (s->sources[i].track == track && s->sources[i].epoch == epoch)
+			return &s->sources[i];
+	return NULL;
+}
+
+static enum ledger_status look_at_track(
+	struct sync *s, size_t track, const struct ledger_chain *chain, struct ledger_error *err)
+{
+	struct source *source = find_source(s, track, chain->epoch);
+	if (!source) {
+		struct ledger_chain_name name = { chain->origin, chain->epoch, chain->domain };
+		struct slice cluster =
+			slice_of(s->clusters[s->tracks[track].cluster].options->name);
+		if (s->n_sources == SOURCES_MAX)
+			return fail(
+				err, LEDGER_USAGE, "more than %d chains to publish", SOURCES_MAX);
+		source = &s->sources[s->n_sources];
+		*source = (struct source){ .track = track, .epoch = chain->epoch };
+		TRY(ledger_published_get(s->ledger, cluster, &name, &source->acked, err));
+		source->saved = source->acked;
+		source->next = source->acked + 1;
+		s->n_sources++;
+	}
+	source->head = chain->sequence;
+	return LEDGER_OK;
+}
+
+static enum ledger_status look_at_chain(
+	const struct ledger_chain *chain, void *context, struct ledger_error *err)
+{
+	struct sync *s = context;
+	TRY(route_meet(s, chain->domain, err));
+	if (!slice_is(chain->origin, s->node))
+		return LEDGER_OK;
+	for (size_t i = 0; i < s->n_tracks; i++)
+		if (s->tracks[i].propagate && slice_is(chain->domain, s->tracks[i].domain))
+			TRY(look_at_track(s, i, chain, err));
+	return LEDGER_OK;
+}
+
+enum ledger_status publish_look(struct sync *s, struct ledger_error *err)
+{
+	return ledger_heads(s->ledger, NULL, 0, look_at_chain, s, err);
+}
+
+/* --- Where it goes ------------------------------------------------------------------------------- */
+
+static struct cluster *cluster_of(struct sync *s, const struct source *source)
+{
+	return &s->clusters[s->tracks[source->track].cluster];
+}
+
+/* Do two sources publish the same chain? */
+static bool is_same_chain(const struct sync *s, const struct source *a, const struct source *b)
+{
+	return a->epoch == b->epoch &&
+	       strcmp(s->tracks[a->track].domain, s->tracks[b->track].domain) == 0;
+}
+
+/* Do enough clusters of higher priority take this chain and work? Of two that take turns, what one has
+ * acknowledged need not be sent to the other. */
+static bool is_elsewhere(struct sync *s, struct source *source)
+{
+	bool dual = s->tracks[source->track].dual;
+	size_t working = 0;
+	for (size_t i = 0; i < s->n_sources; i++) {
+		struct source *other = &s->sources[i];
+		if (other == source || !is_same_chain(s, other, source))
+			continue;
+		if (cluster_of(s, other) < cluster_of(s, source) &&
+			cluster_of(s, other)->failures < FAILURES_MAX)
+			working++;
+		if (!dual && source->acked < other->acked && source->next <= other->acked) {
+			source->next = other->acked + 1;
+			source->acked = other->acked;
+		}
+	}
+	return working >= (dual ? 2 : 1);
+}
+
+/* --- Sending ------------------------------------------------------------------------------------- */
+
+struct building {
+	struct sync *s;
+	uint64_t last; /* not beyond this one */
+	enum frame_outcome outcome;
+};
+
+static enum ledger_status add_event(
+	const struct event *event, void *context, struct ledger_error *err)
+{
+	struct building *b = context;
+	if (event->sequence > b->last)
+		return fail(err, LEDGER_NO, "enough");
+	b->outcome = frame_add(&b->s->frame, event);
+	if (b->outcome == FRAME_ADDED)
+		return LEDGER_OK;
+	if (b->outcome == FRAME_NO_MEMORY)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	return fail(err, LEDGER_NO, "enough");
+}
+
+static enum ledger_status build_frame(struct sync *s, const struct source *source, uint64_t first,
+	uint64_t last, enum frame_outcome *outcome, struct ledger_error *err)
+{
+	struct ledger_chain_name name = { slice_of(s->node), source->epoch,
+		slice_of(s->tracks[source->track].domain) };
+	struct building b = { s, last, FRAME_ADDED };
+	size_t limit = link_max_payload(cluster_of(s, source)->link);
+	frame_reset(&s->frame);
+	s->frame.limit = source->limit && source->limit < limit ? source->limit : limit;
+	enum ledger_status status =
+		ledger_read_chain(s->ledger, &name, first, FRAME_BYTES_MAX, add_event, &b, err);
+	*outcome = b.outcome;
+	return status == LEDGER_NO ? LEDGER_OK : status;
+}
+
+static enum ledger_status send_frame(
+	struct sync *s, const struct source *source, size_t slot, struct ledger_error *err)
+{
+	const struct track *t = &s->tracks[source->track];
+	char subject[SUBJECT_MAX], id[FRAME_ID_MAX];
+	struct slice tokens[] = { slice_of(s->prefix), SLICE("events"), slice_of(t->domain),
+		slice_of(s->node) };
+	TRY(subject_of(subject, tokens, 4, err));
+	frame_id(&s->frame, 0, id);
+	struct link_message message = { .subject = slice_of(subject),
+		.stream = slice_of(t->stream.name),
+		.id = slice_of(id),
+		.data = buf_slice(&s->frame.lines) };
+	return link_store(cluster_of(s, source)->link, &message,
+		tag_of(TAG_SENT, s->sent[slot].generation, slot), err);
+}
+
+/* Everything that is not acknowledged is sent again, from the beginning. */
+static void start_over(struct sync *s, size_t source)
+{
+	for (size_t i = 0; i < SENT_MAX; i++)
+		if (s->sent[i].state != SENT_FREE && s->sent[i].source == source) {
+			s->sent[i].state = SENT_FREE;
+			s->sent[i].generation++;
+		}
+	s->sources[source].next = s->sources[source].acked + 1;
+	s->more = true;
+}
+
+static void count_failure(struct sync *s, struct cluster *c)
+{
+	c->failures++;
+	c->rest = s->now + sync_backoff(c->failures);
+	if (c->failures == FAILURES_MAX)
+		WARN(s, "cluster-failing", WORD("cluster", c->options->name),
+			NUMBER("failures", c->failures));
+}
+
+/* The frame of a slot; LEDGER_NO: nothing was sent. */
+static enum ledger_status send_slot(struct sync *s, size_t slot, struct ledger_error *err)
+{
+	struct sent *sent = &s->sent[slot];
+	struct source *source = &s->sources[sent->source];
+	enum frame_outcome outcome;
+	struct ledger_error why;
+	TRY(build_frame(s, source, sent->first, sent->last, &outcome, err));
+	if (s->frame.events == 0) {
+		/* Peers get it by repair, in the sizes that they can take. */
+		if (outcome == FRAME_TOO_LARGE)
+			WARN(s, "too-large", WORD("domain", s->tracks[source->track].domain),
+				NUMBER("sequence", sent->first));
+		sent->last = sent->first;
+		sent->state = SENT_STORED;
+		return LEDGER_OK;
+	}
+	if (sent->state == SENT_FAILED && s->frame.last < sent->last) {
+		start_over(s, sent->source);
+		return LEDGER_OK;
+	}
+	sent->last = s->frame.last;
+	sent->generation++;
+	sent->state = SENT_UNDERWAY;
+	if (send_frame(s, source, slot, &why) != LEDGER_OK) {
+		sent->state = SENT_FAILED;
+		if (why.status != LEDGER_BUSY)
+			count_failure(s, cluster_of(s, source));
+	}
+	return LEDGER_OK;
+}
+
+static size_t free_slot(const struct sync *s)
+{
+	size_t slot = 0;
+	while (slot < SENT_MAX && s->sent[slot].state != SENT_FREE)
+		slot++;
+	return slot;
+}
+
+/* The cursor moves over what is stored without a gap. */
+static void move_cursor(struct sync *s, size_t index)
+{
+	struct source *source = &s->sources[index];
+	for (size_t i = 0; i < SENT_MAX; i++) {
+		struct sent *sent = &s->sent[i];
+		if (sent->state != SENT_STORED || sent->source != index ||
+			sent->first > source->acked + 1)
+			continue;
+		if (sent->last > source->acked)
+			source->acked = sent->last;
+		sent->state = SENT_FREE;
+		i = (size_t)-1;
+	}
+}
+
+static bool may_send(struct sync *s, const struct source *source)
+{
+	struct cluster *c = cluster_of(s, source);
+	const struct track *t = &s->tracks[source->track];
+	if (!c->up || !t->created[0] || s->stopping)
+		return false;
+	if (s->now < c->rest) {
+		sync_wake_at(s, c->rest);
+		return false;
+	}
+	return true;
+}
+
+static enum ledger_status send_again(struct sync *s, struct ledger_error *err)
+{
+	for (size_t i = 0; i < SENT_MAX; i++) {
+		size_t source = s->sent[i].source;
+		if (s->sent[i].state == SENT_FAILED && may_send(s, &s->sources[source])) {
+			TRY(send_slot(s, i, err));
+			move_cursor(s, source);
+		}
+	}
+	return LEDGER_OK;
+}
+
+static enum ledger_status send_new(
+	struct sync *s, size_t index, size_t *left, struct ledger_error *err)
+{
+	struct source *source = &s->sources[index];
+	while (!is_elsewhere(s, source) && source->next <= source->head && may_send(s, source)) {
+		size_t slot = free_slot(s);
+		if (slot == SENT_MAX)
+			return LEDGER_OK;
+		if (*left == 0) {
+			s->more = true;
+			return LEDGER_OK;
+		}
+		(*left)--;
+		s->sent[slot].source = index;
+		s->sent[slot].first = source->next;
+		s->sent[slot].last = source->head;
+		TRY(send_slot(s, slot, err));
+		source->next = s->sent[slot].last + 1;
+		move_cursor(s, index);
+	}
+	return LEDGER_OK;
+}
+
+enum ledger_status publish_step(struct sync *s, struct ledger_error *err)
+{
+	size_t left = FRAMES_A_TURN;
+	TRY(send_again(s, err));
+	for (size_t i = 0; i < s->n_sources; i++)
+		TRY(send_new(s, i, &left, err));
+	return s->now >= s->saved_at + SAVE_INTERVAL ? publish_save(s, err) : LEDGER_OK;
+}
+
+/* --- Answers ------------------------------------------------------------------------------------- */
+
+static void refused(struct sync *s, struct sent *sent, const struct link_event *event)
+{
+	struct source *source = &s->sources[sent->source];
+	struct cluster *c = cluster_of(s, source);
+	bool too_large = event->code == 10054 || event->status == LEDGER_INVALID;
+	sent->state = SENT_FAILED;
+	if (too_large && s->frame.limit != 1) {
+		size_t limit = source->limit ? source->limit : FRAME_BYTES_MAX;
+		source->limit = limit > 2 ? limit / 2 : 1;
+		start_over(s, sent->source);
+		return;
+	}
+	/* Nobody took it, or another stream: is ours still there? */
+	if (event->status == LEDGER_NO || event->code == 10060 || event->code == 503)
+		track_restart(s, &s->tracks[source->track], TIME_SECOND);
+	if (c->failures == 0)
+		WARN(s, "publish-failed", WORD("cluster", c->options->name),
+			WORD("domain", s->tracks[source->track].domain),
+			WORD("status", ledger_status_name(event->status)),
+			TEXT("text", event->text));
+	count_failure(s, c);
+}
+
+void publish_stored(struct sync *s, const struct link_event *event)
+{
+	struct sent *sent = &s->sent[tag_index(event->tag)];
+	if (sent->generation != tag_generation(event->tag) || sent->state != SENT_UNDERWAY)
+		return;
+	if (event->status != LEDGER_OK) {
+		refused(s, sent, event);
+		return;
+	}
+	cluster_of(s, &s->sources[sent->source])->failures = 0;
+	sent->state = SENT_STORED;
+	move_cursor(s, sent->source);
+}
+
+/* --- The cursor in the ledger ---------------------------------------------------------------------- */
+
+enum ledger_status publish_save(struct sync *s, struct ledger_error *err)
+{
+	for (size_t i = 0; i < s->n_sources; i++) {
+		struct source *source = &s->sources[i];
+		struct ledger_published p = {
+			.cluster = slice_of(cluster_of(s, source)->options->name),
+			.chain = { slice_of(s->node), source->epoch,
+				slice_of(s->tracks[source->track].domain) },
+			.sequence = source->acked,
+		};
+		if (source->saved == source->acked)
+			continue;
+		s->saved_at = s->now;
+		enum ledger_status status = ledger_published_set(s->ledger, &p, 1, err);
+		if (status == LEDGER_BUSY)
+			return LEDGER_OK;
+		TRY(status);
+		source->saved = source->acked;
+		SAY(s, "published", TEXT("cluster", p.cluster), TEXT("domain", p.chain.domain),
+			NUMBER("sequence", p.sequence));
+	}
+	return LEDGER_OK;
+}
+
+bool publish_is_level(const struct sync *s, struct buf *why)
+{
+	for (size_t i = 0; i < s->n_sources; i++) {
+		const struct source *source = &s->sources[i];
+		bool done = false;
+		for (size_t j = 0; j < s->n_sources && !done; j++)
+			done = s->sources[j].acked >= source->head &&
+			       is_same_chain(s, source, &s->sources[j]);
+		if (done)
+			continue;
+		buf_addf(why, "of domain %s %" PRIu64 " events are not published",
+			s->tracks[source->track].domain, source->head - source->acked);
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,300 @@
+/*
+ * A domain on a cluster: its stream and our consumer are looked up, made where that is asked for, and
+ * watched. Where we stand is written in the ledger; a consumer that stands elsewhere (after a crash,
+ * a lost tail, a stream made anew) is made anew at our place: on either side of it lies loss.
+ */
+#include "engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "../event/chain.h"
+
+#include "../base/banned.h"
+
+#define PULL_BATCH    16
+#define PULL_DEPTH    3
+#define RETRY	      (5 * TIME_SECOND)
+#define LOOK_INTERVAL (30 * TIME_SECOND)
+
+static size_t index_of(const struct sync *s, const struct track *t)
+{
+	return (size_t)(t - s->tracks);
+}
+
+static struct link *link_of(const struct sync *s, const struct track *t)
+{
+	return s->clusters[t->cluster].link;
+}
+
+static const char *cluster_name(const struct sync *s, const struct track *t)
+{
+	return s->clusters[t->cluster].options->name;
+}
+
+static void rest(struct sync *s, struct track *t, uint64_t wait)
+{
+	t->asked = false;
+	t->rest = s->now + wait;
+	sync_wake_at(s, t->rest);
+}
+
+void track_restart(struct sync *s, struct track *t, uint64_t wait)
+{
+	link_pull_stop(link_of(s, t), tag_of(TAG_PULL, 0, index_of(s, t)));
+	t->state = s->clusters[t->cluster].up ? TRACK_STREAM : TRACK_OFF;
+	t->taken = t->committed;
+	t->ack[0] = '\0';
+	t->renewed = false;
+	rest(s, t, wait);
+}
+
+void track_connected(struct sync *s, size_t cluster)
+{
+	for (size_t i = 0; i < s->n_tracks; i++)
+		if (s->tracks[i].cluster == cluster)
+			track_restart(s, &s->tracks[i], 0);
+}
+
+void track_disconnected(struct sync *s, size_t cluster)
+{
+	track_connected(s, cluster);
+}
+
+/* --- The stream ---------------------------------------------------------------------------------- */
+
+/* Another stream of that name begins at its beginning; what we have of it is known and skipped. */
+static enum ledger_status find_place(
+	struct sync *s, struct track *t, const struct link_stream *info, struct ledger_error *err)
+{
+	uint64_t made = 0, sequence = 0;
+	struct slice text = slice_of(info->created);
+	char date[TIME_TEXT_MAX];
+	/* Nanoseconds are more than a moment of ours has. */
+	snprintf(date, sizeof(date), "%.26sZ", info->created);
+	if (time_parse(text.len > 27 ? slice_of(date) : text, &t->made, err) != LEDGER_OK)
+		t->made = 1;
+	enum ledger_status status = ledger_received_at(s->ledger, slice_of(cluster_name(s, t)),
+		slice_of(t->domain), &made, &sequence, err);
+	if (status && status != LEDGER_NO)
+		return status;
+	bool same = made == t->made && sequence <= info->last;
+	if (sequence && !same)
+		WARN(s, "stream-reset", WORD("cluster", cluster_name(s, t)),
+			WORD("stream", info->name), NUMBER("taken", sequence),
+			NUMBER("last", info->last));
+	if (sequence && !same)
+		heads_soon(s, 0);
+	t->committed = t->taken = same ? sequence : 0;
+	return LEDGER_OK;
+}
+
+static void show_differences(struct sync *s, struct track *t, const struct link_stream *info)
+{
+	CLEANUP_BUF struct buf lines = { 0 };
+	if (t->told || !link_stream_differs(info, &t->stream, &lines))
+		return;
+	WARN(s, "stream-differs", WORD("cluster", cluster_name(s, t)), WORD("stream", info->name),
+		TEXT("differences", buf_slice(&lines)));
+	t->told = true;
+}
+
+static enum ledger_status found_stream(
+	struct sync *s, struct track *t, const struct link_stream *info, struct ledger_error *err)
+{
+	show_differences(s, t, info);
+	if (strcmp(info->subject, t->stream.subject) != 0) {
+		t->created[0] = '\0';
+		rest(s, t, LOOK_INTERVAL);
+		return LEDGER_OK;
+	}
+	bool again = t->state == TRACK_READY && strcmp(t->created, info->created) == 0 &&
+		     t->taken <= info->last;
+	t->checked = s->now;
+	t->asked = false;
+	t->known_last = info->last;
+	if (again)
+		return LEDGER_OK;
+	if (t->state == TRACK_READY)
+		track_restart(s, t, 0);
+	memcpy(t->created, info->created, sizeof(t->created));
+	TRY(find_place(s, t, info, err));
+	t->state = t->subscribe ? TRACK_CONSUMER : TRACK_READY;
+	s->more = true;
+	return LEDGER_OK;
+}
+
+static void no_stream(struct sync *s, struct track *t)
+{
+	struct ledger_error err;
+	t->created[0] = '\0';
+	if (s->options->create_streams) {
+		SAY(s, "stream-created", WORD("cluster", cluster_name(s, t)),
+			WORD("stream", t->stream.name));
+		if (link_stream_create(link_of(s, t), &t->stream,
+			    tag_of(TAG_STREAM, 0, index_of(s, t)), &err) != LEDGER_OK)
+			rest(s, t, RETRY);
+		return;
+	}
+	if (!t->told)
+		WARN(s, "stream-missing", WORD("cluster", cluster_name(s, t)),
+			WORD("stream", t->stream.name),
+			WORD("hint", "make it, or set sync.create_streams: true"));
+	t->told = true;
+	rest(s, t, RETRY);
+}
+
+enum ledger_status track_stream(
+	struct sync *s, const struct link_event *event, struct ledger_error *err)
+{
+	struct track *t = &s->tracks[tag_index(event->tag)];
+	if (t->state != TRACK_STREAM && t->state != TRACK_READY)
+		return LEDGER_OK;
+	if (event->status == LEDGER_OK && event->stream_info)
+		return found_stream(s, t, event->stream_info, err);
+	if (event->status == LEDGER_NO) {
+		if (t->state == TRACK_READY)
+			track_restart(s, t, 0);
+		t->asked = true;
+		no_stream(s, t);
+		return LEDGER_OK;
+	}
+	rest(s, t, event->status == LEDGER_CONFLICT ? 0 : RETRY);
+	return LEDGER_OK;
+}
+
+/* --- The consumer -------------------------------------------------------------------------------- */
+
+/* Of this node in this epoch: one that was restored does not go on where its other self stands. */
+static void name_consumer(const struct sync *s, struct track *t)
+{
+	uint8_t hash[EVENT_HASH_SIZE];
+	int n = snprintf(t->consumer, sizeof(t->consumer), "%s-%" PRIu64, s->node, s->epoch);
+	if (n > 0 && (size_t)n < sizeof(t->consumer))
+		return;
+	chain_sha256(slice_of(s->node), hash);
+	snprintf(t->consumer, sizeof(t->consumer), "%02x%02x%02x%02x%02x%02x%02x%02x-%" PRIu64,
+		hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7], s->epoch);
+}
+
+static enum ledger_status ask_consumer(struct sync *s, struct track *t, struct ledger_error *err)
+{
+	struct link_consumer wanted = {
+		.start = t->taken + 1,
+		.ack_wait = 60 * TIME_SECOND,
+		.max_pending = (uint64_t)PULL_BATCH * (PULL_DEPTH + 1),
+		.plain = true,
+	};
+	uint64_t tag = tag_of(TAG_CONSUMER, 0, index_of(s, t));
+	name_consumer(s, t);
+	if (t->state == TRACK_DELETE)
+		return link_consumer_delete(link_of(s, t), t->stream.name, t->consumer, tag, err);
+	memcpy(wanted.stream, t->stream.name, sizeof(wanted.stream));
+	memcpy(wanted.name, t->consumer, sizeof(wanted.name));
+	return link_consumer_ensure(link_of(s, t), &wanted, tag, err);
+}
+
+static void start_pull(struct sync *s, struct track *t)
+{
+	struct ledger_error err;
+	struct link_pull pull = { .stream = t->stream.name,
+		.consumer = t->consumer,
+		.batch = PULL_BATCH,
+		.depth = PULL_DEPTH };
+	uint64_t tag = tag_of(TAG_PULL, 0, index_of(s, t));
+	t->place = 0;
+	if (link_pull_start(link_of(s, t), &pull, tag, &err) != LEDGER_OK) {
+		WARN(s, "cannot-pull", WORD("stream", t->stream.name), WORD("text", err.text));
+		track_restart(s, t, RETRY);
+		return;
+	}
+	t->state = TRACK_READY;
+	SAY(s, "receiving", WORD("cluster", cluster_name(s, t)), WORD("domain", t->domain),
+		NUMBER("from", t->taken + 1), NUMBER("last", t->known_last));
+}
+
+void track_consumer(struct sync *s, const struct link_event *event)
+{
+	struct track *t = &s->tracks[tag_index(event->tag)];
+	if (t->state != TRACK_CONSUMER && t->state != TRACK_DELETE)
+		return;
+	t->asked = false;
+	if (t->state == TRACK_DELETE && (!event->status || event->status == LEDGER_NO)) {
+		t->state = TRACK_CONSUMER;
+		t->renewed = true;
+		s->more = true;
+		return;
+	}
+	if (event->status != LEDGER_OK || !event->consumer_info) {
+		WARN(s, "consumer-failed", WORD("cluster", cluster_name(s, t)),
+			WORD("stream", t->stream.name), TEXT("text", event->text));
+		track_restart(s, t, RETRY);
+		return;
+	}
+	const struct link_consumer *info = event->consumer_info;
+	bool ours = info->plain && info->delivered == t->taken && info->ack_pending == 0;
+	if (!ours && !t->renewed) {
+		t->state = TRACK_DELETE;
+		s->more = true;
+		return;
+	}
+	start_pull(s, t);
+}
+
+void track_lost(struct sync *s, const struct link_event *event)
+{
+	struct track *t = &s->tracks[tag_index(event->tag)];
+	WARN(s, "consumer-lost", WORD("cluster", cluster_name(s, t)),
+		WORD("stream", t->stream.name), TEXT("text", event->text));
+	heads_soon(s, 0);
+	track_restart(s, t, TIME_SECOND / 4);
+}
+
+/* --- Steps --------------------------------------------------------------------------------------- */
+
+static void ask(struct sync *s, struct track *t)
+{
+	struct ledger_error err;
+	enum ledger_status status = t->state == TRACK_STREAM || t->state == TRACK_READY
+					    ? link_stream_info(link_of(s, t), t->stream.name,
+						      tag_of(TAG_STREAM, 0, index_of(s, t)), &err)
+					    : ask_consumer(s, t, &err);
+	if (status == LEDGER_OK)
+		t->asked = true;
+	else
+		rest(s, t, TIME_SECOND);
+}
+
+void track_step(struct sync *s)
+{
+	for (size_t i = 0; i < s->n_tracks; i++) {
+		struct track *t = &s->tracks[i];
+		uint64_t due = t->rest;
+		if (t->state == TRACK_READY && t->checked + LOOK_INTERVAL > due)
+			due = t->checked + LOOK_INTERVAL;
+		if (t->state == TRACK_OFF || t->asked)
+			continue;
+		if (s->now >= due)
+			ask(s, t);
+		else
+			sync_wake_at(s, due);
+	}
+}
+
+bool track_is_level(const struct sync *s, struct buf *why)
+{
+	for (size_t i = 0; i < s->n_tracks; i++) {
+		const struct track *t = &s->tracks[i];
+		bool ready = t->state == TRACK_READY && t->created[0];
+		if (ready && (!t->subscribe || t->committed >= t->known_last))
+			continue;
+		if (ready)
+			buf_addf(why, "%" PRIu64 " messages of stream %s are not here",
+				t->known_last - t->committed, t->stream.name);
+		else
+			buf_addf(why, "stream %s of cluster %s cannot be used", t->stream.name,
+				cluster_name(s, t));
+		return false;
+	}
+	return true;
+}
