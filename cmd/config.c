@@ -23,7 +23,7 @@ static void listing_done(struct listing *listing)
 
 /* --- check ----------------------------------------------------------------------------------- */
 
-/* The settings were read before, so all that is left to say is that it went well. */
+/* The settings were read before: what is left are the files that only the daemon reads. */
 static enum ledger_status run_check(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
@@ -34,6 +34,7 @@ static enum ledger_status run_check(
 			"/etc/ledgerbox/ledger.yaml");
 		return hint(err, "make one with: ledgerbox init, or name one with --config");
 	}
+	TRY(settings_check_files(err));
 	/* What else the commands would find out when they need it. */
 	if (ledger_rules_check(&settings.rules, err))
 		return fail_in(err, "%s: ", settings.config);

@@ -2,29 +2,11 @@
 
 #include "../lib/base/banned.h"
 
-static size_t count(const struct yaml *parent)
-{
-	size_t n = 0;
-	for (const struct yaml *value = parent ? parent->first : NULL; value; value = value->next)
-		n++;
-	return n;
-}
-
-static enum ledger_status make_array(struct arena *arena, const struct yaml *parent, size_t size,
-	void **out, struct ledger_error *err)
-{
-	*out = NULL;
-	if (count(parent) == 0)
-		return LEDGER_OK;
-	*out = arena_array(arena, count(parent), size);
-	return *out ? LEDGER_OK : fail(err, LEDGER_NO_MEMORY, "out of memory");
-}
-
-static enum ledger_status build_tags(const struct yaml *map, struct arena *arena,
+static enum ledger_status build_tags(const struct build *b, const struct yaml *map,
 	struct domain_settings *domain, struct ledger_error *err)
 {
 	void *array;
-	TRY(make_array(arena, map, sizeof(*domain->tags_from), &array, err));
+	TRY(build_array(b, build_count(map), sizeof(*domain->tags_from), &array, err));
 	domain->tags_from = array;
 	for (const struct yaml *tag = map ? map->first : NULL; tag; tag = tag->next)
 		domain->tags_from[domain->n_tags_from++] =
@@ -32,67 +14,61 @@ static enum ledger_status build_tags(const struct yaml *map, struct arena *arena
 	return LEDGER_OK;
 }
 
+static enum ledger_status build_domain(const struct build *b, const struct yaml *value,
+	struct domain_settings *domain, struct ledger_error *err)
+{
+	const struct yaml *mode = yaml_get(value, "mode");
+	/* There is an array where the map has an entry. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+	domain->name = value->key.ptr;
+	domain->replicas = 1;
+	domain->dual = mode && slice_is(mode->text, "dual");
+	build_bool(value, "propagate", &domain->propagate);
+	build_bool(value, "subscribe", &domain->subscribe);
+	build_text(value, "stream", &domain->stream);
+	build_number(value, "replicas", form_number, &domain->replicas);
+	build_number(value, "max_age", form_duration, &domain->max_age);
+	build_number(value, "max_bytes", form_size, &domain->max_bytes);
+	TRY(build_list(b, yaml_get(value, "clusters"), false, &domain->clusters,
+		&domain->n_clusters, err));
+	return build_tags(b, yaml_get(value, "tags_from"), domain, err);
+}
+
 static enum ledger_status build_domains(
-	const struct yaml *map, struct arena *arena, struct ledger_error *err)
+	const struct build *b, const struct yaml *map, struct ledger_error *err)
 {
 	void *array;
-	TRY(make_array(arena, map, sizeof(*settings.domains), &array, err));
+	TRY(build_array(b, build_count(map), sizeof(*settings.domains), &array, err));
 	settings.domains = array;
-	for (const struct yaml *value = map ? map->first : NULL; value; value = value->next) {
-		struct domain_settings *domain = &settings.domains[settings.n_domains++];
-		/* There is an array where the map has an entry. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-		domain->name = value->key.ptr;
-		TRY(build_tags(yaml_get(value, "tags_from"), arena, domain, err));
-	}
+	for (const struct yaml *value = map ? map->first : NULL; value; value = value->next)
+		TRY(build_domain(b, value, &settings.domains[settings.n_domains++], err));
 	return LEDGER_OK;
 }
 
 static enum ledger_status build_stream_types(
-	const struct yaml *map, struct arena *arena, struct ledger_error *err)
+	const struct build *b, const struct yaml *map, struct ledger_error *err)
 {
 	void *array;
-	TRY(make_array(arena, map, sizeof(*settings.stream_types), &array, err));
+	TRY(build_array(b, build_count(map), sizeof(*settings.stream_types), &array, err));
 	settings.stream_types = array;
 	for (const struct yaml *value = map ? map->first : NULL; value; value = value->next) {
 		struct stream_type_settings *type =
 			&settings.stream_types[settings.n_stream_types++];
 		/* As above. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		type->name = value->key.ptr;
-		const struct yaml *domain = yaml_get(value, "domain");
-		type->domain = domain ? domain->text.ptr : NULL;
-		const struct yaml *owned = yaml_get(value, "owned");
-		type->owned = owned && slice_is(owned->text, "true");
-		const struct yaml *every = yaml_get(value, "snapshot_every");
-		if (every)
-			slice_u64(every->text, &type->snapshot_every);
+		build_text(value, "domain", &type->domain);
+		build_bool(value, "owned", &type->owned);
+		build_number(value, "snapshot_every", form_number, &type->snapshot_every);
 	}
 	return LEDGER_OK;
 }
 
-static enum ledger_status build_verify_keys(const struct rule_file *file, const struct yaml *list,
-	struct arena *arena, struct ledger_error *err)
+enum ledger_status domains_build(
+	const struct build *b, const struct yaml *root, struct ledger_error *err)
 {
-	void *array;
-	TRY(make_array(arena, list, sizeof(*settings.verify_keys), &array, err));
-	settings.verify_keys = array;
-	for (const struct yaml *item = list ? list->first : NULL; item; item = item->next) {
-		CLEANUP_BUF struct buf path = { 0 };
-		rule_add_path(&path, file, item->text);
-		TRY(buf_check(&path, err));
-		const char *kept = arena_copy(arena, buf_slice(&path)).ptr;
-		if (!kept)
-			return fail(err, LEDGER_NO_MEMORY, "out of memory");
-		settings.verify_keys[settings.n_verify_keys++] = kept;
-	}
-	return LEDGER_OK;
-}
-
-enum ledger_status domains_build(const struct rule_file *file, const struct yaml *root,
-	struct arena *arena, struct ledger_error *err)
-{
-	TRY(build_domains(yaml_get(root, "domains"), arena, err));
-	TRY(build_stream_types(yaml_get(root, "stream_types"), arena, err));
-	return build_verify_keys(file, yaml_get(yaml_get(root, "keys"), "verify"), arena, err);
+	TRY(build_domains(b, yaml_get(root, "domains"), err));
+	TRY(build_stream_types(b, yaml_get(root, "stream_types"), err));
+	return build_list(b, yaml_get(yaml_get(root, "keys"), "verify"), true,
+		&settings.verify_keys, &settings.n_verify_keys, err);
 }
 
 /* --- Names that refer to names --------------------------------------------------------------- */
@@ -146,6 +122,70 @@ enum ledger_status domains_check_names(const struct rule_file *file, const struc
 	for (const struct yaml *domain = domains ? domains->first : NULL; domain;
 		domain = domain->next)
 		TRY(check_clusters(file, domain, yaml_get(root, "clusters"), is_cluster, err));
+	return LEDGER_OK;
+}
+
+/* --- Where domains go ------------------------------------------------------------------------ */
+
+static enum ledger_status check_stream(const struct rule_file *file, const struct yaml *domains,
+	const struct yaml *domain, struct ledger_error *err)
+{
+	const struct yaml *stream = yaml_get(domain, "stream");
+	if (!stream)
+		return LEDGER_OK;
+	if (slice_is(domain->key, "*"))
+		return rule_refuse(file, stream, "each of these domains has a stream of its own",
+			"name the stream of a domain that is listed by its name", err);
+	for (const struct yaml *other = domains->first; other != domain; other = other->next) {
+		const struct yaml *theirs = yaml_get(other, "stream");
+		if (theirs && slice_eq(theirs->text, stream->text))
+			return rule_refuse(file, stream, "another domain has this stream",
+				"each domain has a stream of its own", err);
+	}
+	return LEDGER_OK;
+}
+
+/* The name of a stream is at most 64 bytes: one that is made of prefix and domain may be longer. */
+static enum ledger_status check_length(const struct rule_file *file, const struct yaml *domain,
+	const struct domain_settings *made, struct ledger_error *err)
+{
+	if (made->stream || !(made->propagate || made->subscribe) ||
+		strlen(settings.sync_prefix) + 1 + strlen(made->name) <= 64)
+		return LEDGER_OK;
+	fail(err, LEDGER_USAGE, "the name of its stream, %s-%s, is longer than 64 bytes",
+		settings.sync_prefix, made->name);
+	hint(err, "name a shorter one: stream: NAME");
+	return rule_fail_at(file, domain, err);
+}
+
+static enum ledger_status check_clusters_of(const struct rule_file *file, const struct yaml *domain,
+	const struct domain_settings *made, struct ledger_error *err)
+{
+	const struct yaml *list = yaml_get(domain, "clusters");
+	size_t n = made->n_clusters ? made->n_clusters : settings.n_clusters;
+	if (made->dual && n < 2)
+		return rule_refuse(file, yaml_get(domain, "mode"),
+			"to write to two clusters at once takes two",
+			"list them under clusters, or write: mode: failover", err);
+	for (const struct yaml *name = list ? list->first : NULL; name; name = name->next)
+		for (const struct yaml *other = list->first; other != name; other = other->next)
+			if (slice_eq(other->text, name->text))
+				return rule_refuse(file, name, "this cluster stands here twice",
+					"name each cluster once", err);
+	return LEDGER_OK;
+}
+
+enum ledger_status domains_check(
+	const struct rule_file *file, const struct yaml *root, struct ledger_error *err)
+{
+	const struct yaml *domains = yaml_get(root, "domains");
+	const struct domain_settings *made = settings.domains;
+	for (const struct yaml *domain = domains ? domains->first : NULL; domain;
+		domain = domain->next, made++) {
+		TRY(check_stream(file, domains, domain, err));
+		TRY(check_length(file, domain, made, err));
+		TRY(check_clusters_of(file, domain, made, err));
+	}
 	return LEDGER_OK;
 }
 

@@ -229,7 +229,7 @@ static enum ledger_status refuse_url(struct slice text, struct ledger_error *err
 {
 	return refuse(text, "is not a NATS URL",
 		"write nats://host:4222 or tls://user:password@host:4222, one address each; "
-		"percent-encode what is special in a password",
+		"a password with other signs goes into a password_file",
 		err);
 }
 
@@ -260,7 +260,7 @@ enum ledger_status form_url(
 	struct slice text, const struct form *form, uint64_t *number, struct ledger_error *err)
 {
 	(void)form, (void)number;
-	static const char *const schemes[] = { "nats://", "tls://", "ws://", "wss://" };
+	static const char *const schemes[] = { "nats://", "tls://" };
 	struct slice rest = { NULL, 0 };
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
 		if (slice_starts(text, slice_of(schemes[i])))

@@ -32,7 +32,7 @@ form_fn form_label;	 /* any line: a name that a later part gives meaning to */
 form_fn form_path;	 /* a file or folder */
 form_fn form_group;	 /* a group of the system */
 form_fn form_host;	 /* a host name as in a certificate */
-form_fn form_url;	 /* nats://[user[:password]@]host[:port]; also tls, ws, wss */
+form_fn form_url;	 /* nats:// or tls://, [user[:password]@]host[:port] */
 form_fn form_tag_path;	 /* $.a.b, metadata.$.a */
 form_fn form_key_hex;	 /* 64 hex digits; never shown */
 form_fn form_bool;	 /* true or false */

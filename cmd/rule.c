@@ -11,6 +11,14 @@ enum ledger_status rule_fail_at(
 	return fail_in(err, "%s:%u:%u: ", file->name, value->line, value->column);
 }
 
+enum ledger_status rule_refuse(const struct rule_file *file, const struct yaml *value,
+	const char *text, const char *advice, struct ledger_error *err)
+{
+	fail(err, LEDGER_USAGE, "%s", text);
+	hint(err, "%s", advice);
+	return rule_fail_at(file, value, err);
+}
+
 static enum ledger_status refuse_key(
 	const struct rule_file *file, const struct yaml *value, struct ledger_error *err)
 {

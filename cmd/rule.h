@@ -44,6 +44,10 @@ enum ledger_status rule_check(const struct rule_file *file, const struct rule *r
 enum ledger_status rule_fail_at(
 	const struct rule_file *file, const struct yaml *value, struct ledger_error *err);
 
+/* LEDGER_USAGE "ledger.yaml:12:3: key: text", with advice. */
+enum ledger_status rule_refuse(const struct rule_file *file, const struct yaml *value,
+	const char *text, const char *advice, struct ledger_error *err);
+
 /* Adds a path as it is from the working folder. */
 void rule_add_path(struct buf *out, const struct rule_file *file, struct slice path);
 

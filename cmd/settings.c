@@ -55,9 +55,14 @@ static struct setting sign = { .str = &settings.sign_key,
 	.fallback = "ledger.key",
 	.flag = "--key-file",
 	.given = &flags.key_file };
+static struct setting prefix = { .str = &settings.sync_prefix, .fallback = "ledger" };
+static struct setting create_streams = { .u64 = &settings.sync_create_streams,
+	.fallback = "false" };
+static struct setting claim = { .str = &settings.sync_claims, .fallback = "local" };
 
 /* --- The table of keys ----------------------------------------------------------------------- */
 
+static const char *const modes[] = { "failover", "dual", NULL };
 static const char *const claims[] = { "local", "strict", NULL };
 static const char *const built_in_reducers[] = { "merge", "last", "count", NULL };
 
@@ -79,6 +84,10 @@ static const struct rule cluster_rules[] = {
 	{ "urls", .items = { form_url } },
 	{ "priority", .is = { form_number, 1, 1000, "1 to 1000" } },
 	{ "credentials", .is = { form_path }, .path = true },
+	{ "nkey", .is = { form_path }, .path = true },
+	{ "user", .is = { form_label } },
+	{ "password_file", .is = { form_path }, .path = true },
+	{ "token_file", .is = { form_path }, .path = true },
 	{ "tls", .fields = tls_rules },
 	{ 0 },
 };
@@ -88,6 +97,9 @@ static const struct rule domain_rules[] = {
 	{ "propagate", .is = { form_bool } },
 	{ "subscribe", .is = { form_bool } },
 	{ "clusters", .items = { form_token } },
+	{ "mode", .is = { form_choice, .choices = modes } },
+	{ "stream", .is = { form_token } },
+	{ "replicas", .is = { form_number, 1, 5, "1 to 5" } },
 	{ "max_age", .is = { form_duration, TIME_SECOND, 36500 * DAY, "1s to 36500d" } },
 	{ "max_bytes", .is = { form_size, 1u << 20, UINT64_C(1) << 50, "1MiB to 1024TiB" } },
 	{ 0 },
@@ -101,9 +113,9 @@ static const struct rule stream_type_rules[] = {
 };
 
 static const struct rule sync_rules[] = {
-	{ "prefix", .is = { form_token } },
-	{ "create_streams", .is = { form_bool } },
-	{ "claims", .is = { form_choice, .choices = claims } },
+	{ "prefix", .is = { form_token }, .setting = &prefix },
+	{ "create_streams", .is = { form_bool }, .setting = &create_streams },
+	{ "claims", .is = { form_choice, .choices = claims }, .setting = &claim },
 	{ 0 },
 };
 
@@ -331,6 +343,18 @@ static void drop_foreign_node(const char *database_of_config)
 	node.origin = FROM_DEFAULT;
 }
 
+/* What is a list of things with names. */
+static enum ledger_status build_lists(struct ledger_error *err)
+{
+	const struct build build = { &in_force.file, &in_force.arena };
+	TRY(domains_build(&build, in_force.root, err));
+	TRY(consumers_build(&in_force.file, in_force.root, &in_force.arena, err));
+	TRY(reducers_build(&in_force.file, in_force.root, &in_force.arena, err));
+	TRY(domains_check_names(&in_force.file, in_force.root, clusters_has, err));
+	TRY(clusters_build(&build, in_force.root, err));
+	return domains_check(&in_force.file, in_force.root, err);
+}
+
 enum ledger_status settings_read(struct ledger_error *err)
 {
 	settings_done();
@@ -344,10 +368,12 @@ enum ledger_status settings_read(struct ledger_error *err)
 	TRY(read_environment_key(err));
 	TRY(clusters_read(variable, err));
 	drop_foreign_node(database_of_config);
-	TRY(domains_build(&in_force.file, in_force.root, &in_force.arena, err));
-	TRY(consumers_build(&in_force.file, in_force.root, &in_force.arena, err));
-	TRY(reducers_build(&in_force.file, in_force.root, &in_force.arena, err));
-	return domains_check_names(&in_force.file, in_force.root, clusters_has, err);
+	return build_lists(err);
+}
+
+enum ledger_status settings_check_files(struct ledger_error *err)
+{
+	return clusters_check_files(&in_force.file, in_force.root, err);
 }
 
 void settings_done(void)

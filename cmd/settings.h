@@ -20,6 +20,27 @@ struct domain_settings {
 	const char *name; /* "*": any other */
 	struct tag_source *tags_from;
 	size_t n_tags_from;
+
+	/* Where it goes; nowhere by default. */
+	bool propagate, subscribe;
+	const char **clusters;
+	size_t n_clusters;  /* 0: all */
+	bool dual;	    /* to the first two clusters at once; else to the first that works */
+	const char *stream; /* NULL: made of sync_prefix and the domain */
+	uint64_t replicas;  /* 1 to 5 */
+	uint64_t max_age;   /* µs; 0: no limit */
+	uint64_t max_bytes; /* 0: no limit */
+};
+
+/* A cluster of NATS servers, and what a connection to it takes: see struct link_options. */
+struct cluster_settings {
+	const char *name;
+	const char **urls;
+	size_t n_urls;	   /* 0: none known */
+	uint64_t priority; /* 1 to 1000; the lowest first, of equals the first listed */
+	/* Paths, and one name; at most one kind of credentials. */
+	const char *credentials, *nkey, *user, *password_file, *token_file;
+	const char *tls_ca, *tls_cert, *tls_key, *tls_hostname;
 };
 
 struct stream_type_settings {
@@ -52,6 +73,11 @@ struct settings {
 	const char **schemas;		       /* its files; NULL: none */
 	size_t n_projections;
 	struct ledger_rules rules; /* reducers and upcasters */
+	struct cluster_settings *clusters; /* in the order in which they are tried */
+	size_t n_clusters;
+	const char *sync_prefix;      /* a token, "ledger" by default */
+	uint64_t sync_create_streams; /* 1: streams that are missing are made */
+	const char *sync_claims;      /* "local" or "strict" */
 };
 
 extern struct settings settings;
@@ -71,6 +97,10 @@ extern struct settings_flags flags;
 /* Reads all sources into `settings`. LEDGER_USAGE: "ledger.yaml:12:3: unknown key 'databse'"; a
  * config that may not be read is LEDGER_REFUSED. A key in the environment is warned about. */
 enum ledger_status settings_read(struct ledger_error *err);
+
+/* Are the files that only the daemon reads, of clusters, there and private? LEDGER_USAGE,
+ * LEDGER_REFUSED with the place in the config. */
+enum ledger_status settings_check_files(struct ledger_error *err);
 
 /* Forgets everything; may be called twice, or without settings_read. */
 void settings_done(void);

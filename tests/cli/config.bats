@@ -150,7 +150,7 @@ accepts() {
 
 @test "a URL names scheme and host, and its password is never printed" {
 	local url
-	for url in http://h nats:// nats://h:0 nats://h:99999 nats://h:x 'nats://u:hunter2@' \
+	for url in http://h ws://h wss://hunter2@h nats:// nats://h:0 nats://h:99999 nats://h:x 'nats://u:hunter2@' \
 		'nats://u:hunter2@h/x' 'nats://u:hunter2@h x' 'nats://u:hun ter2@h' 'nats://u:hunter2@h,nats://h' \
 		'nats://u:hunter2/@h' 'nats://u:hunter2@@h' 'http://u:hunter2@h'; do
 		refuses "clusters: {c: {urls: [\"$url\"]}}\n" '1:23: ' 'nats://host:4222'
@@ -159,8 +159,95 @@ accepts() {
 	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "ws://hunter2@h"]}}\n'
 	shows clusters.c.urls '[nats://u:***@h:4222, tls://[::1]:4222, ws://***@h] | ledger.yaml:1'
 	accepts 'handlers: {h: {domain: d, start: now, exec: [/bin/x, "nats://u:hunter2@h/path"]}}\n'
+	chmod 600 ledger.yaml
+	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "tls://hunter2@h"]}}\n'
+	shows clusters.c.urls '[nats://u:***@h:4222, tls://[::1]:4222, tls://***@h] | ledger.yaml:1'
+	accepts 'handlers: {h: {exec: [/bin/x, "nats://u:hunter2@h/path"]}}\n'
 	! ledgerbox config show | grep hunter
 	! ledgerbox config show --format json | grep hunter
+}
+
+@test "a password in an address is only taken from a config that nobody else may read" {
+	local text='clusters:\n  c:\n    urls: ["nats://h", "nats://u:hunter2@h"]\n'
+	for mode in 640 604; do
+		: > ledger.yaml
+		chmod $mode ledger.yaml
+		refuses "$text" '3:24: an address with a password' 'password_file'
+		[[ "$stderr" != *hunter* ]]
+	done
+	chmod 600 ledger.yaml
+	accepts "$text"
+}
+
+@test "what a cluster needs goes together" {
+	refuses 'clusters: {c: {}}\n' '1:15: c: a cluster without addresses' 'nats://host:4222'
+	refuses 'clusters: {c: {priority: 3}}\n' '1:15: c: a cluster without addresses'
+	local c='clusters: {c: {urls: ["nats://h"], '
+	refuses "${c}credentials: a, nkey: b}}\n" '1:58: nkey: a second kind of credentials' 'one of credentials'
+	refuses "${c}token_file: a, user: u, password_file: b}}\n" '1:48: token_file: a second kind of credentials'
+	refuses "${c}user: u}}\n" '1:42: user: a user without password_file'
+	refuses "${c}password_file: u}}\n" '1:51: password_file: a password file without user'
+	refuses "${c}tls: {cert: a}}}\n" '1:48: cert: a certificate without its key'
+	refuses "${c}tls: {key: a}}}\n" '1:47: key: a key without its certificate'
+	chmod 600 ledger.yaml
+	refuses 'clusters: {c: {urls: ["nats://a@h"], nkey: b}}\n' '1:44: nkey: a second kind of credentials'
+	refuses "clusters: {c: {urls: [$(printf 'nats://h,%.0s' {1..65})]}}\n" '1:22: urls: more than 64 addresses'
+	accepts 'clusters: {primary: {priority: 3}}\n'
+}
+
+@test "check looks for the files of a cluster, and that secrets are private" {
+	local key form
+	for key in credentials nkey token_file password_file; do
+		form="$key: s"
+		[ $key != password_file ] || form='user: u, password_file: s'
+		rm -f s
+		refuses "clusters:\n  c: {urls: [\"nats://h\"], $form}\n" '2:' 'cannot open s: No such file'
+		[[ "$stderr" == *": $key: cannot"* ]]
+		mkdir s
+		fails 2 ledgerbox config check
+		[[ "$stderr" == *"s is not a file"* ]]
+		rmdir s
+		: > s
+		chmod 600 s
+		works ledgerbox config check
+		for mode in 604 640; do
+			chmod $mode s
+			fails 14 ledgerbox config check
+			[[ "$stderr" == *"ledger.yaml:2:"*"others than the owner may read s"*"chmod 600 s"* ]]
+		done
+	done
+	printf 'group: %s\nclusters: {c: {urls: ["nats://h"], nkey: s}}\n' "$(id -gn)" > ledger.yaml
+	works ledgerbox config check
+	: > ca && chmod 644 ca
+	accepts 'clusters: {c: {urls: ["nats://h"], tls: {ca: ca}}}\n'
+	refuses 'clusters: {c: {urls: ["nats://h"], tls: {ca: no}}}\n' '1:46: ca: cannot open no'
+	# Who only appends does not need them.
+	works ledgerbox config show
+}
+
+@test "where a domain goes must make sense" {
+	local c='clusters: {x: {urls: ["nats://h"]}, y: {urls: ["nats://i"]}}\n'
+	refuses "${c}domains: {a: {mode: both}}\n" "2:21: mode: 'both' is not a choice" 'failover or dual'
+	refuses "${c}domains: {a: {replicas: 6}}\n" '2:25: replicas: ' '1 to 5'
+	refuses "${c}domains: {a: {stream: a.b}}\n" "2:23: stream: 'a.b' is not a name"
+	refuses "${c}domains: {\"*\": {stream: s}}\n" '2:25: stream: each of these domains'
+	refuses "${c}domains: {a: {stream: s}, b: {stream: s}}\n" '2:39: stream: another domain has this stream'
+	refuses "${c}domains: {a: {mode: dual, clusters: [x]}}\n" '2:21: mode: to write to two clusters'
+	refuses "${c}domains: {a: {clusters: [x, x]}}\n" '2:29: this cluster stands here twice'
+	local long
+	long=$(printf 'd%.0s' {1..64})
+	refuses "domains: {$long: {propagate: true}}\n" '1:77: ' 'stream: NAME'
+	accepts "domains: {$long: {propagate: true, stream: d}}\n"
+	accepts "domains: {$long: {}}\n"
+	accepts "${c}domains: {a: {mode: dual}, b: {mode: dual, clusters: [y, x]}}\n"
+}
+
+@test "the sync settings have defaults" {
+	shows sync.prefix 'ledger | default'
+	shows sync.create_streams 'false | default'
+	shows sync.claims 'local | default'
+	printf 'sync: {create_streams: true}\n' > ledger.yaml
+	shows sync.create_streams 'true | ledger.yaml:1'
 }
 
 @test "names that refer to others must be listed" {
@@ -309,6 +396,7 @@ accepts() {
 	local page=$BATS_TEST_DIRNAME/../../man/ledgerbox-config.5.scd
 	awk '/^```/ { inside = !inside; next } inside' "$page" > ledger.yaml
 	[ -s ledger.yaml ]
+	(umask 077 && touch store-a.creds store-a.password ca.pem)
 	works ledgerbox config check
 	shows domains.inventory.tags_from.product '$.product_id | ledger.yaml:'"$(grep -n tags_from ledger.yaml | head -1 | cut -d: -f1)"
 }
