@@ -40,6 +40,7 @@ mode() {
 @test "its examples can be uncommented as they stand" {
 	works ledgerbox init --node store-a
 	sed -E -i 's/^( *)#([a-z"]|  )/\1\2/' ledger.yaml
+	(umask 077 && touch store-a.creds ca.pem store-a.pem store-a-tls.key store-a.nk store-a.password lab.token)
 	works ledgerbox config check
 	works ledgerbox config show
 	local key
