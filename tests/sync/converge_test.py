@@ -54,7 +54,177 @@ def two_nodes_become_equal():
         stage.verify()
 
 
-TESTS = [two_nodes_become_equal]
+def three_nodes_become_equal_after_the_store_is_wiped():
+    with Stage(["a", "b", "c"]) as stage:
+        a, b, c = stage.nodes
+        server = stage.servers[0]
+        stage.serve()
+        answered = a.append(500)
+        wait_until_level(stage.nodes)
+        c.kill()
+        answered += a.append(700) + b.append(700)
+        wait_until_level([a, b])
+        server.end(9)
+        server.wipe()
+        answered += b.append(10)
+        server.start()
+        c.serve()
+        wait_until_level(stage.nodes)
+        assert set(answered) <= c.hashes()
+        stage.verify()
+
+
+def a_node_without_events_gets_all_from_peers_when_the_streams_are_gone():
+    with Stage(["a", "b", "c"]) as stage:
+        a, b, c = stage.nodes
+        a.serve()
+        b.serve()
+        answered = a.append(6000) + b.append(2000)
+        wait_until_level([a, b])
+        server = stage.servers[0]
+        server.end(15)
+        server.wipe()
+        server.start()
+        a.kill()  # a peer that is not the origin hands it out
+        c.serve()
+        wait_until_level([b, c])
+        assert set(answered) <= c.hashes()
+        stage.verify()
+
+
+def a_daemon_works_without_a_server_and_goes_on_when_there_is_one():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        stage.servers[0].end(15)
+        stage.serve()
+        answered = a.append(50) + b.append(50)
+        wait_for("tries", lambda: a.log().count("event=disconnected") > 1)
+        stage.servers[0].start()
+        wait_until_level(stage.nodes)
+        assert set(answered) <= a.hashes()
+
+
+def a_second_daemon_on_one_ledger_is_refused():
+    with Stage(["a"]) as stage:
+        a = stage.nodes[0]
+        a.serve()
+        wait_for("a start", lambda: "event=started" in a.log())
+        said = a.run("serve-sync", expect=20)
+        assert "another serve-sync runs" in said.stderr
+        a.stop()
+
+
+def sighup_takes_a_good_config_and_refuses_a_wrong_one():
+    with Stage(["a"]) as stage:
+        a = stage.nodes[0]
+        a.serve()
+        wait_for("a start", lambda: "event=started" in a.log())
+        with open(a.path("nodes.yaml"), "a", encoding="ascii") as file:
+            file.write("nonsense: true\n")
+        a.process.send_signal(1)
+        wait_for("a refusal", lambda: "event=config-refused" in a.log())
+        assert a.is_running() and a.log().count("event=started") == 1
+        a.set_config(stage.ports)
+        a.process.send_signal(1)
+        wait_for("another start", lambda: a.log().count("event=started") == 2)
+        a.stop()
+
+
+def a_node_that_was_rolled_back_begins_its_next_epoch_by_itself():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        stage.serve()
+        a.append(20)
+        wait_until_level(stage.nodes)
+        a.stop()
+        # All of the machine: nothing in the file or beside it tells.
+        shutil.copytree(a.folder, a.folder + ".before", symlinks=True)
+        a.serve()
+        answered = a.append(30)
+        wait_until_level(stage.nodes)
+        a.stop()
+        put_back(a)
+        a.serve()
+        wait_for("an epoch", lambda: "event=epoch-begun" in a.log())
+        answered += a.append(5)
+        wait_until_level(stage.nodes)
+        assert set(answered) <= b.hashes()
+        stage.verify()
+
+
+def put_back(node):
+    """Bytes of the older state, in the same files: as a snapshot of the machine does it."""
+    for folder, _, files in os.walk(node.folder + ".before"):
+        for name in files:
+            old = os.path.join(folder, name)
+            now = os.path.join(node.folder, os.path.relpath(old, node.folder + ".before"))
+            if name.startswith("log."):
+                continue
+            with open(old, "rb") as source, open(now, "r+b") as target:
+                target.write(source.read())
+                target.truncate()
+
+
+def once_ends_when_all_is_level_and_says_21_without_a_server():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        a.append(1000)
+        b.append(10)
+        a.run("serve-sync", "--once")
+        b.run("serve-sync", "--once")
+        a.run("serve-sync", "--once")
+        assert a.chains() == b.chains()
+        a.serve()
+        b.append(10)
+        b.run("serve-sync", "--once", "--peers", "1")
+        a.stop()
+        stage.servers[0].end(15)
+        said = a.run("serve-sync", "--once", "--within", "1s", expect=21)
+        assert "not level yet" in said.stderr
+
+
+def a_local_domain_stays_here():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        for node in stage.nodes:
+            node.set_config(stage.ports, "domains: {private: {}, '*': {propagate: true, "
+                                         "subscribe: true}}\n")
+        stage.serve()
+        secret = a.append(3, "private")
+        public = a.append(3)
+        wait_for("the public ones", lambda: set(public) <= b.hashes())
+        wait_for("heads", lambda: b.log().count("event=peer"))
+        assert not set(secret) & b.hashes()
+
+
+def a_second_cluster_is_used_while_the_first_is_down():
+    with Stage(["a", "b"], servers=2) as stage:
+        a, b = stage.nodes
+        stage.serve()
+        a.append(20)
+        wait_until_level(stage.nodes)
+        stage.servers[0].end(9)
+        answered = a.append(50)
+        wait_until_level(stage.nodes)
+        assert set(answered) <= b.hashes()
+        wait_for("the second", lambda: "event=published cluster=c2 domain=inventory" in a.log())
+        stage.servers[0].start()
+        a.append(20)
+        wait_until_level(stage.nodes)
+
+
+TESTS = [
+    two_nodes_become_equal,
+    three_nodes_become_equal_after_the_store_is_wiped,
+    a_node_without_events_gets_all_from_peers_when_the_streams_are_gone,
+    a_daemon_works_without_a_server_and_goes_on_when_there_is_one,
+    a_second_daemon_on_one_ledger_is_refused,
+    sighup_takes_a_good_config_and_refuses_a_wrong_one,
+    a_node_that_was_rolled_back_begins_its_next_epoch_by_itself,
+    once_ends_when_all_is_level_and_says_21_without_a_server,
+    a_local_domain_stays_here,
+    a_second_cluster_is_used_while_the_first_is_down,
+]
 
 
 def main():
