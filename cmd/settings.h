@@ -72,7 +72,7 @@ struct settings {
 	struct ledger_projection *projections; /* their schema is read by consumers_load */
 	const char **schemas;		       /* its files; NULL: none */
 	size_t n_projections;
-	struct ledger_rules rules; /* reducers and upcasters */
+	struct ledger_rules rules;	   /* reducers and upcasters */
 	struct cluster_settings *clusters; /* in the order in which they are tried */
 	size_t n_clusters;
 	const char *sync_prefix;      /* a token, "ledger" by default */
