@@ -110,6 +110,7 @@ enum ledger_status append_complete(const struct append *a, uint64_t nth, struct 
 		fail(err, LEDGER_INVALID, "--expect asks about a stream, and the event has none");
 		return hint(err, "give -s TYPE/KEY");
 	}
+	append_wait_touch(d->event.domain);
 	TRY(tags_from(domain, d, arena, err));
 	TRY(give_id(a, nth, &d->event, err));
 	return draft_finish(d, arena, event, err);

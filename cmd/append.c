@@ -16,7 +16,8 @@
 static const char *domain, *type, *stream, *correlation, *causation, *id, *once, *when, *expect,
 	*cursor;
 static struct opt_list tag_list, meta_list, fail_if_list;
-static struct opt_u64 schema, after;
+static struct opt_u64 schema, after, wait_nodes;
+static uint64_t within;
 static uint64_t batch = 10000;
 static bool atomic, dry_run;
 
@@ -46,6 +47,10 @@ static const struct opt opts[] = {
 	{ 0, "atomic", "all lines in one transaction", NULL, .flag = &atomic },
 	{ 0, "dry-run", "check everything, record nothing", NULL, .flag = &dry_run },
 	{ 0, "batch", "events in a transaction, at most (10000)", "<n>", .u64 = &batch },
+	{ 0, "wait", "until so many other nodes have proven that they store it", "<n>",
+		.maybe_u64 = &wait_nodes },
+	{ 0, "within", "with --wait: wait so long at most (10s)", "<duration>",
+		.duration = &within },
 	{ 0 },
 };
 
@@ -321,10 +326,21 @@ static void note_terminal(const char *what)
 		note("reading %s from the terminal, end with Ctrl-D", what);
 }
 
+static enum ledger_status record(const struct append *a, int argc, char **argv, struct arena *arena,
+	struct ledger_error *err)
+{
+	if (argc > 0)
+		return append_operands(a, argc, argv, arena, err);
+	/* A dry run in batches would forget each batch before the next. */
+	return atomic || dry_run ? append_atomic(a, err) : append_lines(a, err);
+}
+
 static enum ledger_status run(struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	CLEANUP_ARENA struct arena arena = { 0 };
 	struct append a = { .ledger = l };
+	if (within && !wait_nodes.given)
+		return fail(err, LEDGER_USAGE, "--within goes with --wait");
 	TRY(read_flags(&a, argc == 0, &arena, err));
 	if (dry_run)
 		note("dry run: nothing is recorded, the answers are what they would be");
@@ -332,10 +348,10 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 		note_terminal("event lines");
 	if (argc == 1 && strcmp(argv[0], "-") == 0)
 		note_terminal("the payload");
-	if (argc > 0)
-		return append_operands(&a, argc, argv, &arena, err);
-	/* A dry run in batches would forget each batch before the next. */
-	return atomic || dry_run ? append_atomic(&a, err) : append_lines(&a, err);
+	TRY(record(&a, argc, argv, &arena, err));
+	if (!wait_nodes.given || dry_run)
+		return LEDGER_OK;
+	return append_wait(l, wait_nodes.value, within ? within : 10 * TIME_SECOND, err);
 }
 
 const struct command cmd_append = {

@@ -33,6 +33,14 @@ enum ledger_status append_lines(const struct append *a, struct ledger_error *err
 /* Records them all or none, or checks them in a dry run; append-atomic.c. */
 enum ledger_status append_atomic(const struct append *a, struct ledger_error *err);
 
+/* append-wait.c: remembers a domain that is appended to. */
+void append_wait_touch(struct slice domain);
+
+/* Waits until `nodes` others have proven that they store this node's events of these domains.
+ * LEDGER_NOT_PROVEN: not within so many µs; they stay recorded. */
+enum ledger_status append_wait(
+	struct ledger *l, uint64_t nodes, uint64_t within, struct ledger_error *err);
+
 /* Adds to the hint how far lines were recorded (the last one's number, 0: none) and how to go on. */
 enum ledger_status append_say_recorded(uint64_t line, struct ledger_error *err);
 

@@ -213,7 +213,21 @@ def a_second_cluster_is_used_while_the_first_is_down():
         wait_until_level(stage.nodes)
 
 
+def append_waits_for_proof_and_says_30_without():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        event = ["append", "-d", "inventory", "-t", "t", "n:=1"]
+        a.serve()
+        said = a.run(*event, "--wait", "1", "--within", "500ms", expect=30)
+        assert "0 of 1 nodes" in said.stderr and said.stdout.startswith("1 1 ")
+        b.serve()
+        hash_of = a.run(*event, "--wait", "1", "--within", "30s").stdout.split()[-1]
+        assert hash_of in b.hashes()
+        a.run(*event, "--wait", "2", "--within", "500ms", expect=30)
+
+
 TESTS = [
+    append_waits_for_proof_and_says_30_without,
     two_nodes_become_equal,
     three_nodes_become_equal_after_the_store_is_wiped,
     a_node_without_events_gets_all_from_peers_when_the_streams_are_gone,
