@@ -138,6 +138,58 @@ static void add_verify(struct buf *out, const struct facts *facts)
 	buf_add_char(out, '}');
 }
 
+struct items {
+	struct buf *out;
+	bool any;
+};
+
+static enum ledger_status add_peer(
+	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
+{
+	static const char *const words[] = { [LEDGER_ABSENT] = "ahead",
+		[LEDGER_PRESENT] = "proven",
+		[LEDGER_IN_BRANCH] = "forked",
+		[LEDGER_OTHER] = "differs" };
+	struct items *items = context;
+	(void)err;
+	buf_add_text(items->out, items->any ? ",{\"node\":" : "{\"node\":");
+	json_add_string(items->out, p->node);
+	add_text(items->out, "origin", p->head.origin);
+	add_u64(items->out, "epoch", p->head.epoch);
+	add_text(items->out, "domain", p->head.domain);
+	add_u64(items->out, "sequence", p->head.sequence);
+	add_text(items->out, "state", slice_of(words[p->presence]));
+	add_time(items->out, "said", p->time);
+	buf_add_char(items->out, '}');
+	items->any = true;
+	return LEDGER_OK;
+}
+
+static enum ledger_status add_published(
+	const struct ledger_published *p, void *context, struct ledger_error *err)
+{
+	struct items *items = context;
+	(void)err;
+	buf_add_text(items->out, items->any ? ",{\"cluster\":" : "{\"cluster\":");
+	json_add_string(items->out, p->cluster);
+	add_u64(items->out, "epoch", p->chain.epoch);
+	add_text(items->out, "domain", p->chain.domain);
+	add_u64(items->out, "sequence", p->sequence);
+	add_time(items->out, "updated", p->updated);
+	buf_add_char(items->out, '}');
+	items->any = true;
+	return LEDGER_OK;
+}
+
+static enum ledger_status add_others(struct ledger *l, struct buf *out, struct ledger_error *err)
+{
+	struct items published = { out, false }, peers = { out, false };
+	buf_add_text(out, "],\"published\":[");
+	TRY(ledger_published(l, add_published, &published, err));
+	buf_add_text(out, "],\"peers\":[");
+	return ledger_peer_heads(l, add_peer, &peers, err);
+}
+
 enum ledger_status status_print_json(
 	struct ledger *l, const struct facts *facts, struct ledger_error *err)
 {
@@ -150,6 +202,7 @@ enum ledger_status status_print_json(
 	TRY(ledger_chains(l, add_chain, &text, err));
 	buf_add_text(&text, "],\"cursors\":[");
 	TRY(ledger_cursors(l, add_cursor, &cursors, err));
+	TRY(add_others(l, &text, err));
 	buf_add_text(&text, "],\"consumers\":[");
 	TRY(status_each_consumer(l, facts, add_consumer, &text, err));
 	buf_add_text(&text, "]}");

@@ -258,6 +258,70 @@ static enum ledger_status print_consumer(
 	return LEDGER_OK;
 }
 
+/* What a peer has proven of each chain; behind what is here, or ahead of it. */
+static enum ledger_status print_peer(
+	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
+{
+	static const char *const words[] = { [LEDGER_ABSENT] = "ahead",
+		[LEDGER_PRESENT] = "proven",
+		[LEDGER_IN_BRANCH] = "forked",
+		[LEDGER_OTHER] = "differs" };
+	const struct facts *facts = context;
+	CLEANUP_BUF struct buf line = { 0 };
+	add_cell(&line, p->node, 16);
+	add_cell(&line, p->head.origin, 16);
+	buf_addf(&line, "%-16" PRIu64 "  ", p->head.epoch);
+	add_cell(&line, p->head.domain, 16);
+	buf_addf(&line, "%10" PRIu64 "  %-7s  ", p->head.sequence, words[p->presence]);
+	add_age(&line, facts_age(facts, p->time));
+	buf_add_text(&line, " ago\n");
+	TRY(buf_check(&line, err));
+	out_slice(buf_slice(&line));
+	return LEDGER_OK;
+}
+
+static enum ledger_status print_published(
+	const struct ledger_published *p, void *context, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf line = { 0 };
+	(void)context;
+	add_cell(&line, p->cluster, 16);
+	buf_addf(&line, "%-16" PRIu64 "  ", p->chain.epoch);
+	add_cell(&line, p->chain.domain, 16);
+	buf_addf(&line, "%10" PRIu64 "  ", p->sequence);
+	add_moment(&line, p->updated);
+	buf_add_char(&line, '\n');
+	TRY(buf_check(&line, err));
+	out_slice(buf_slice(&line));
+	return LEDGER_OK;
+}
+
+static enum ledger_status is_any_peer(
+	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
+{
+	(void)p;
+	(void)err;
+	*(bool *)context = true;
+	return LEDGER_OK;
+}
+
+static void print_header(const char *line);
+
+/* Nothing where no serve-sync ever ran. */
+static enum ledger_status print_others(
+	struct ledger *l, struct facts *facts, struct ledger_error *err)
+{
+	bool any = false;
+	TRY(ledger_peer_heads(l, is_any_peer, &any, err));
+	if (!any)
+		return LEDGER_OK;
+	print_header("published to      epoch             domain              sequence  time");
+	TRY(ledger_published(l, print_published, facts, err));
+	print_header("peer              origin            epoch             domain              "
+		     "sequence  state    said");
+	return ledger_peer_heads(l, print_peer, facts, err);
+}
+
 static void print_header(const char *line)
 {
 	out_text("\n");
@@ -284,6 +348,7 @@ static enum ledger_status print_text(
 	if (facts->has_cursor)
 		print_header("cursor                                position         lag  updated");
 	TRY(ledger_cursors(l, print_cursor, facts, err));
+	TRY(print_others(l, facts, err));
 	if (settings.n_handlers + settings.n_projections > 0)
 		print_header(
 			"consumer              kind        state      position      behind      "

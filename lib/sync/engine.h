@@ -110,6 +110,7 @@ struct chain {
 	uint64_t who;  /* peers, a bit each */
 	bool asked;
 	bool waiting;	 /* its key is not known here: it is of no use to ask */
+	uint64_t told;	 /* when its fork was last said; 0: not */
 	uint64_t failed; /* asks in a row that brought nothing */
 	uint64_t rest;	 /* nothing is asked before this moment */
 };

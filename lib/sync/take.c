@@ -207,6 +207,18 @@ static void say_refused(
 		NUMBER("row", a->quarantined));
 }
 
+/* Once a minute for each chain, not for each event of a branch. */
+static void say_forked(struct sync *s, const struct ledger_received *r)
+{
+	struct chain *c = chain_of(s, r);
+	if (c && c->told && s->now < c->told + 60 * TIME_SECOND)
+		return;
+	if (c)
+		c->told = s->now;
+	WARN(s, "forked", TEXT("origin", r->event->origin), TEXT("domain", r->event->domain),
+		NUMBER("sequence", r->event->sequence), WORD("hint", "ledgerbox fork list"));
+}
+
 static void look_at(struct sync *s, struct ledger_received *r, const struct ledger_accepted *a)
 {
 	struct chain *c;
@@ -228,10 +240,7 @@ static void look_at(struct sync *s, struct ledger_received *r, const struct ledg
 	case LEDGER_FORKED:
 	case LEDGER_DIVERGED:
 		if (a->outcome == LEDGER_FORKED)
-			WARN(s, "forked", TEXT("origin", r->event->origin),
-				TEXT("domain", r->event->domain),
-				NUMBER("sequence", r->event->sequence),
-				WORD("hint", "ledgerbox fork list"));
+			say_forked(s, r);
 		if (a->ask_before)
 			ask_before(s, r);
 		heads_soon(s, TIME_SECOND / 2);

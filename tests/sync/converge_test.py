@@ -226,7 +226,30 @@ def append_waits_for_proof_and_says_30_without():
         a.run(*event, "--wait", "2", "--within", "500ms", expect=30)
 
 
+def every_node_shows_a_fork_with_both_branches():
+    with Stage(["a", "b", "c"]) as stage:
+        a, b, c = stage.nodes
+        stage.serve()
+        a.append(300)
+        wait_until_level(stage.nodes)
+        a.stop()
+        shutil.copytree(a.folder, a.folder + ".before", symlinks=True)
+        a.serve()
+        a.append(400)
+        wait_until_level(stage.nodes)
+        a.stop()
+        put_back(a)
+        a.append(20)  # in places that are taken elsewhere, before anybody could tell
+        a.serve()
+        wait_for("a fork everywhere", lambda: all(
+            "inventory/301" in n.run("fork", "list", expect=None).stdout for n in stage.nodes))
+        wait_for("whole branches", lambda: sorted(
+            int(n.run("fork", "list", expect=None).stdout.split("events")[0].split()[-1])
+            for n in stage.nodes) == [20, 20, 400])
+
+
 TESTS = [
+    every_node_shows_a_fork_with_both_branches,
     append_waits_for_proof_and_says_30_without,
     two_nodes_become_equal,
     three_nodes_become_equal_after_the_store_is_wiped,
