@@ -294,7 +294,7 @@ static void refused(struct sync *s, struct sent *sent, const struct link_event *
 	struct cluster *c = cluster_of(s, source);
 	bool too_large = event->code == 10054 || event->status == LEDGER_INVALID;
 	sent->state = SENT_FAILED;
-	if (too_large && s->frame.limit != 1) {
+	if (too_large) {
 		size_t limit = source->limit ? source->limit : FRAME_BYTES_MAX;
 		source->limit = limit > 2 ? limit / 2 : 1;
 		start_over(s, sent->source);

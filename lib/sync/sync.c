@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 
 #define LOOK_INTERVAL (10 * TIME_SECOND)
 #define EVENTS_A_TURN 2048
+#define REST_MS	      500
 
 void sync_say(struct sync *s, bool warning, const char *what, const struct sync_field *fields)
 {
@@ -290,14 +292,14 @@ static enum ledger_status step(struct sync *s, struct ledger_error *err)
 	return LEDGER_OK;
 }
 
-/* Only a lock that somebody holds for long is worth another try; links are not asked meanwhile. */
+/* A lock that is held for long, a full disk: they pass. Not a copied or damaged ledger. */
 static enum ledger_status forgive(
 	struct sync *s, enum ledger_status status, struct ledger_error *err)
 {
-	if (status != LEDGER_BUSY)
+	if (!ledger_worth_retrying(status))
 		return status;
-	WARN(s, "busy", WORD("text", err->text));
-	sync_wake_at(s, s->now + TIME_SECOND);
+	WARN(s, "trouble", WORD("status", ledger_status_name(status)), WORD("text", err->text));
+	poll(NULL, 0, REST_MS);
 	return LEDGER_OK;
 }
 
