@@ -156,8 +156,9 @@ accepts() {
 		refuses "clusters: {c: {urls: [\"$url\"]}}\n" '1:23: ' 'nats://host:4222'
 		[[ "$stderr" != *hunter* ]]
 	done
-	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "ws://hunter2@h"]}}\n'
-	shows clusters.c.urls '[nats://u:***@h:4222, tls://[::1]:4222, ws://***@h] | ledger.yaml:1'
+	chmod 600 ledger.yaml
+	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "tls://hunter2@h"]}}\n'
+	shows clusters.c.urls '[nats://u:***@h:4222, tls://[::1]:4222, tls://***@h] | ledger.yaml:1'
 	accepts 'handlers: {h: {domain: d, start: now, exec: [/bin/x, "nats://u:hunter2@h/path"]}}\n'
 	chmod 600 ledger.yaml
 	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "tls://hunter2@h"]}}\n'
