@@ -160,10 +160,6 @@ accepts() {
 	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "tls://hunter2@h"]}}\n'
 	shows clusters.c.urls '[nats://u:***@h:4222, tls://[::1]:4222, tls://***@h] | ledger.yaml:1'
 	accepts 'handlers: {h: {domain: d, start: now, exec: [/bin/x, "nats://u:hunter2@h/path"]}}\n'
-	chmod 600 ledger.yaml
-	accepts 'clusters: {c: {urls: ["nats://u:hunter2@h:4222", "tls://[::1]:4222", "tls://hunter2@h"]}}\n'
-	shows clusters.c.urls '[nats://u:***@h:4222, tls://[::1]:4222, tls://***@h] | ledger.yaml:1'
-	accepts 'handlers: {h: {exec: [/bin/x, "nats://u:hunter2@h/path"]}}\n'
 	! ledgerbox config show | grep hunter
 	! ledgerbox config show --format json | grep hunter
 }
