@@ -36,8 +36,11 @@ static enum ledger_status resolve(
 	CLEANUP_BUF struct buf path = { 0 };
 	rule_add_path(&path, b->file, text);
 	TRY(buf_check(&path, err));
-	*out = arena_copy(b->arena, buf_slice(&path)).ptr;
-	return *out ? LEDGER_OK : fail(err, LEDGER_NO_MEMORY, "out of memory");
+	const char *copy = arena_copy(b->arena, buf_slice(&path)).ptr;
+	if (!copy)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	*out = copy;
+	return LEDGER_OK;
 }
 
 enum ledger_status build_path(const struct build *b, const struct yaml *map, const char *key,
@@ -54,11 +57,11 @@ enum ledger_status build_list(const struct build *b, const struct yaml *list, bo
 	size_t filled = 0;
 	TRY(build_array(b, build_count(list), sizeof(**out), &array, err));
 	const char **texts = array;
-	for (const struct yaml *item = list ? list->first : NULL; item; item = item->next) {
-		texts[filled] = item->text.ptr;
+	for (const struct yaml *item = texts ? list->first : NULL; item; item = item->next) {
+		const char *text = item->text.ptr;
 		if (paths)
-			TRY(resolve(b, item->text, &texts[filled], err));
-		filled++;
+			TRY(resolve(b, item->text, &text, err));
+		texts[filled++] = text;
 	}
 	*out = texts;
 	*n = filled;

@@ -36,7 +36,7 @@ void repair_want(struct sync *s, struct chain *c, uint64_t sequence, uint64_t wa
 /* Who is asked: the origin first, then those who named it, then anybody; in turns. PEERS_MAX: nobody. */
 static size_t choose_peer(const struct sync *s, const struct chain *c)
 {
-	size_t candidates[PEERS_MAX], n = 0;
+	size_t candidates[PEERS_MAX] = { 0 }, n = 0;
 	for (int round = 0; round < 3; round++)
 		for (size_t i = 0; i < s->n_peers; i++) {
 			const struct peer *p = &s->peers[i];
