@@ -98,9 +98,9 @@ examples() {
 		}' "$1"
 }
 
-# Needs another machine, files or rights of the system, a certain event, or never ends.
+# Needs another machine or a server, files or rights of the system, a certain event, or never ends.
 cannot_run_alone() {
-	[[ $1 =~ ssh\ |systemctl\ |/(mnt|srv|etc|usr|var)/|~/|-f$|0193a5c2|0f3a9c2e|1763658000123456 ]]
+	[[ $1 =~ ssh\ |systemctl\ |serve-sync|/(mnt|srv|etc|usr|var)/|~/|-f$|0193a5c2|0f3a9c2e|1763658000123456 ]]
 }
 
 # A ledger as the examples think of it, and the files that they name.
