@@ -1,7 +1,7 @@
 # The example units: systemd takes them, and what they start is there.
 load helper
 
-UNITS=$BATS_TEST_DIRNAME/../../systemd
+UNITS=$BATS_TEST_DIRNAME/../../cmd/systemd
 
 # The units as they are installed, with our program in a place that verify can look at.
 units() {
