@@ -1,5 +1,5 @@
 /*
- * What store.c and stmt.c share: the door to SQLite. No other file includes this one, and none but
+ * What store.c, stmt.c and transaction.c share: the door to SQLite. No other file includes this one, and none but
  * this one sqlite3.h.
  */
 #ifndef STORE_DOOR_H
@@ -39,6 +39,16 @@ static inline sqlite3_stmt *door_stmt(struct stmt *st)
 
 /* Their code as our status, with the file's path and SQLite's words. */
 enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err);
+
+enum ledger_status door_status(int code, int os_error);
+
+/* What SQLite asks when a lock is held: sleeps a little; 0 when the time is over. `context`: the store. */
+int door_wait(void *context, int tries);
+
+/* Runs SQL without rows; asks for one integer. */
+enum ledger_status door_run(struct store *s, const char *sql, struct ledger_error *err);
+enum ledger_status door_ask(
+	struct store *s, const char *sql, int64_t *out, struct ledger_error *err);
 
 /* Makes the function each(…) known to a connection. */
 void door_add_each(struct store *s);

@@ -15,10 +15,6 @@
 
 #include "../base/banned.h"
 
-/* A writer folds the -wal into the file when it has this many pages (32 MiB): each fold syncs twice,
- * and at SQLite's 1000 pages they halve the rate of a bulk append. */
-#define CHECKPOINT_PAGES 8000
-
 /* Pages that a writer keeps in memory. Events of many streams touch pages all over the indexes; SQLite's
  * 2 MiB would read most of them anew for each batch. */
 #define WRITER_CACHE (32u << 20)
@@ -27,7 +23,7 @@
 #define CLOSE_PAGES 250
 
 /* With the error that the system gave, 0 without one. */
-static enum ledger_status status_of_code(int code, int os_error)
+enum ledger_status door_status(int code, int os_error)
 {
 	switch (code & 0xFF) {
 	case SQLITE_OK:
@@ -59,7 +55,7 @@ static enum ledger_status status_of_code(int code, int os_error)
 enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err)
 {
 	int os_error = sqlite3_system_errno(s->db);
-	enum ledger_status status = status_of_code(code, os_error);
+	enum ledger_status status = door_status(code, os_error);
 	if (status == LEDGER_OK)
 		status = LEDGER_IO; /* what failed is never taken for done */
 	s->broken = s->broken || (status == LEDGER_IO && s->writes);
@@ -85,7 +81,7 @@ enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err
  * other. Shorter ones keep a small machine busy with asking; SQLite's own grow to 100 ms and leave
  * the lock idle.
  */
-static int wait_for_lock(void *context, int tries)
+int door_wait(void *context, int tries)
 {
 	struct store *s = context;
 	uint64_t now = time_monotonic();
@@ -116,7 +112,7 @@ static int count_wal_pages(void *context, sqlite3 *db, const char *name, int pag
 	return SQLITE_OK;
 }
 
-static enum ledger_status run(struct store *s, const char *sql, struct ledger_error *err)
+enum ledger_status door_run(struct store *s, const char *sql, struct ledger_error *err)
 {
 	int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 	return code == SQLITE_OK ? LEDGER_OK : door_fail(s, code, err);
@@ -124,11 +120,11 @@ static enum ledger_status run(struct store *s, const char *sql, struct ledger_er
 
 enum ledger_status store_run_script(struct store *s, const char *script, struct ledger_error *err)
 {
-	return run(s, script, err);
+	return door_run(s, script, err);
 }
 
 /* One integer of a PRAGMA. */
-static enum ledger_status ask(
+enum ledger_status door_ask(
 	struct store *s, const char *sql, int64_t *out, struct ledger_error *err)
 {
 	sqlite3_stmt *st;
@@ -173,7 +169,7 @@ static enum ledger_status open_db(
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 	sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
-	sqlite3_busy_handler(s->db, wait_for_lock, s);
+	sqlite3_busy_handler(s->db, door_wait, s);
 	door_add_each(s);
 	return LEDGER_OK;
 }
@@ -189,7 +185,7 @@ static enum ledger_status check_setting(
 	struct store *s, const char *pragma, int64_t want, struct ledger_error *err)
 {
 	int64_t got = 0;
-	TRY(ask(s, pragma, &got, err));
+	TRY(door_ask(s, pragma, &got, err));
 	if (got != want)
 		return fail(err, LEDGER_IO, "%s: %s is %" PRId64 " instead of %" PRId64, s->path,
 			pragma, got, want);
@@ -202,7 +198,7 @@ static enum ledger_status set_up_writer(struct store *s, struct ledger_error *er
 	int persist = 1;
 	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	TRY(run(s,
+	TRY(door_run(s,
 		"PRAGMA synchronous = FULL; PRAGMA recursive_triggers = ON; PRAGMA "
 		"wal_autocheckpoint = 0",
 		err));
@@ -216,13 +212,13 @@ static enum ledger_status set_up_writer(struct store *s, struct ledger_error *er
 static enum ledger_status check_identity(struct store *s, struct ledger_error *err)
 {
 	int64_t application = 0, version = 0;
-	TRY(ask(s, "PRAGMA application_id", &application, err));
+	TRY(door_ask(s, "PRAGMA application_id", &application, err));
 	if (application != FORMAT_APPLICATION_ID) {
 		fail(err, LEDGER_NOT_LEDGER,
 			"%s is not a ledger: an SQLite database of another program", s->path);
 		return hint(err, "make one with: ledgerbox init");
 	}
-	TRY(ask(s, "PRAGMA user_version", &version, err));
+	TRY(door_ask(s, "PRAGMA user_version", &version, err));
 	if (version > FORMAT_VERSION) {
 		fail(err, LEDGER_NOT_LEDGER,
 			"%s has ledger format %" PRId64 ", this program knows up to %d", s->path,
@@ -261,7 +257,8 @@ static enum ledger_status open_checked(
 	if (mode == STORE_WRITE) {
 		int64_t dummy = 0;
 		TRY(check_setting(s, "PRAGMA query_only", 0, err));
-		TRY(ask(s, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
+		TRY(door_ask(s,
+			"SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'",
 			&dummy, err));
 		if (dummy != 1)
 			return not_in_wal_mode(s, err);
@@ -410,7 +407,7 @@ bool store_is_immutable(const struct store *s)
 enum ledger_status store_check_columns(struct store *s, struct ledger_error *err)
 {
 	int64_t computed = 0;
-	TRY(ask(s,
+	TRY(door_ask(s,
 		"WITH own(name) AS (VALUES " STORE_TABLES ") SELECT count(*) FROM own "
 		"JOIN pragma_table_xinfo(own.name) AS c WHERE c.hidden > 1",
 		&computed, err));
@@ -421,147 +418,4 @@ enum ledger_status store_check_columns(struct store *s, struct ledger_error *err
 		"from it",
 		s->path);
 	return hint(err, "put a backup in its place and run: ledgerbox recover --offline");
-}
-
-/* --- Transactions ---------------------------------------------------------------------------- */
-
-bool store_in_transaction(const struct store *s)
-{
-	return !sqlite3_get_autocommit(s->db);
-}
-
-enum ledger_status store_begin_read(struct store *s, struct ledger_error *err)
-{
-	int64_t dummy;
-	TRY(run(s, "BEGIN", err));
-	/* The snapshot is taken by the first read, not by BEGIN. */
-	enum ledger_status status =
-		ask(s, "SELECT count(*) FROM (SELECT 1 FROM seal LIMIT 1)", &dummy, err);
-	if (status)
-		store_rollback(s);
-	return status;
-}
-
-enum ledger_status store_begin_write(struct store *s, struct ledger_error *err)
-{
-	/* After a failed sync the kernel may have dropped what it could not write: nothing may build on it. */
-	if (s->broken)
-		return fail(err, LEDGER_IO,
-			"%s: an earlier write failed, nothing more is written by this process",
-			s->path);
-	return run(s, "BEGIN IMMEDIATE", err);
-}
-
-/*
- * Written but not synced, the commit may stand in the -wal all the same: the next process to open it
- * takes what has a valid checksum. Nor is it known what a later sync would still write (fsync(2)), so
- * nothing more is recorded by this process. Only two codes say that nothing was written.
- */
-static enum ledger_status commit_failed(struct store *s, int code, struct ledger_error *err)
-{
-	door_fail(s, code, err);
-	store_rollback(s);
-	if ((code & 0xFF) == SQLITE_BUSY || (code & 0xFF) == SQLITE_FULL)
-		return err->status;
-	s->broken = true;
-	err->status = LEDGER_UNKNOWN;
-	fail_in(err, "the commit failed and may be recorded or not: ");
-	return hint(err, "look with tail; append again only with the same id");
-}
-
-enum ledger_status store_commit(struct store *s, struct ledger_error *err)
-{
-	int code = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
-	if (code != SQLITE_OK)
-		return commit_failed(s, code, err);
-	if (s->writes && s->wal_pages >= CHECKPOINT_PAGES) {
-		/* A reader in the way only puts it off. */
-		sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-		s->wal_pages = 0;
-	}
-	return LEDGER_OK;
-}
-
-enum ledger_status store_fold(struct store *s, struct ledger_error *err)
-{
-	int code = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	return code == SQLITE_OK ? LEDGER_OK : door_fail(s, code, err);
-}
-
-void store_rollback(struct store *s)
-{
-	for (int i = 0; i < SQL_COUNT_; i++)
-		if (s->statements[i])
-			sqlite3_reset(door_stmt(s->statements[i]));
-	if (store_in_transaction(s))
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-}
-
-enum ledger_status read_txn_begin(struct read_txn *txn, struct store *s, struct ledger_error *err)
-{
-	txn->store = NULL;
-	if (store_in_transaction(s))
-		return LEDGER_OK;
-	TRY(store_begin_read(s, err));
-	txn->store = s;
-	return LEDGER_OK;
-}
-
-void read_txn_end(struct read_txn *txn)
-{
-	if (txn->store)
-		sqlite3_exec(txn->store->db, "COMMIT", NULL, NULL, NULL);
-	txn->store = NULL;
-}
-
-/* --- Copy ------------------------------------------------------------------------------------ */
-
-static enum ledger_status copy_steps(struct store *s, sqlite3 *to,
-	void (*progress)(uint64_t, uint64_t, void *), void *context, struct ledger_error *err)
-{
-	sqlite3_backup *backup = sqlite3_backup_init(to, "main", s->db, "main");
-	if (!backup)
-		return fail(err, status_of_code(sqlite3_errcode(to), sqlite3_system_errno(to)),
-			"cannot begin the copy: %s", sqlite3_errmsg(to));
-	uint64_t end = time_monotonic() + s->timeout;
-	int code;
-	s->waiting_since = time_monotonic();
-	do {
-		code = sqlite3_backup_step(backup, 1000);
-		uint64_t total = (uint64_t)sqlite3_backup_pagecount(backup);
-		if (progress)
-			progress(
-				total - (uint64_t)sqlite3_backup_remaining(backup), total, context);
-		if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
-			wait_for_lock(s, 5);
-		else
-			end = time_monotonic() + s->timeout;
-	} while (code == SQLITE_OK ||
-		 ((code == SQLITE_BUSY || code == SQLITE_LOCKED) && time_monotonic() < end));
-	int done = sqlite3_backup_finish(backup), os_error = sqlite3_system_errno(to);
-	if (code == SQLITE_DONE && done == SQLITE_OK)
-		return LEDGER_OK;
-	code = code == SQLITE_DONE ? done : code;
-	enum ledger_status status = status_of_code(code, os_error);
-	return fail(err, status ? status : LEDGER_IO, "cannot copy %s: %s%s%s", s->path,
-		sqlite3_errstr(code), os_error ? ": " : "", os_error ? strerror(os_error) : "");
-}
-
-enum ledger_status store_copy(struct store *s, const char *path,
-	void (*progress)(uint64_t done, uint64_t total, void *context), void *context,
-	struct ledger_error *err)
-{
-	CLEANUP_READ_TXN struct read_txn txn = { 0 };
-	sqlite3 *to = NULL;
-	TRY(read_txn_begin(&txn, s, err));
-	int code = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	enum ledger_status status;
-	if (code != SQLITE_OK)
-		status = fail(err, status_of_code(code, to ? sqlite3_system_errno(to) : 0),
-			"cannot open %s: %s", path, sqlite3_errstr(code));
-	else
-		/* Inside one read transaction the copy is one moment, however many write meanwhile. */
-		status = copy_steps(s, to, progress, context, err);
-	sqlite3_close(to);
-	return status;
 }

@@ -45,7 +45,7 @@ has_users() {
 
 @test "each foreign library is included by one file only, SQLite by one for ledgers and one for projections" {
 	has_door 'sqlite3\.h' lib/fold/door.h lib/store/door.h
-	has_users lib/store 'lib/store/stmt.c lib/store/store.c'
+	has_users lib/store 'lib/store/stmt.c lib/store/store.c lib/store/transaction.c'
 	has_users lib/fold 'lib/fold/params.c lib/fold/sealed.c lib/fold/sqlite.c lib/fold/statement.c'
 	has_door 'nats(/nats)?\.h' lib/sync/door.h
 	has_users lib/sync 'lib/sync/link_nats.c lib/sync/options_nats.c'
