@@ -120,7 +120,7 @@ static enum ledger_status make_absolute(
 
 static enum ledger_status choose_state_dir(struct plan *p, struct ledger_error *err)
 {
-	const char *usual = settings_default_state_dir(), *path;
+	const char *usual = settings_default_state_dir(), *path = NULL;
 	if (!flags.state_dir && !usual) {
 		fail(err, LEDGER_USAGE, "there is no home folder to keep the state in");
 		return hint(err, "name a folder with --state-dir");

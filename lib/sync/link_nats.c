@@ -43,7 +43,7 @@ struct session {
 static void tell_up(struct session *s)
 {
 	char url[512] = "", clean[512];
-	natsConnection_GetConnectedUrl(s->nats, url, sizeof(url));
+	door.natsConnection_GetConnectedUrl(s->nats, url, sizeof(url));
 	const char *host = strstr(url, "://"), *at = strrchr(url, '@');
 	host = at ? at + 1 : host ? host + 3 : url;
 	door_clean(host, clean, sizeof(clean));
@@ -53,7 +53,7 @@ static void tell_up(struct session *s)
 static struct slice header(natsMsg *message, const char *name)
 {
 	const char *value = NULL;
-	if (natsMsgHeader_Get(message, name, &value) != NATS_OK)
+	if (door.natsMsgHeader_Get(message, name, &value) != NATS_OK)
 		value = NULL;
 	return slice_of(value);
 }
@@ -62,16 +62,17 @@ static void take_message(struct session *s, size_t source, natsMsg *message)
 {
 	struct wire_in in = { .kind = WIRE_MESSAGE,
 		.source = source,
-		.subject = slice_of(natsMsg_GetSubject(message)),
-		.reply = slice_of(natsMsg_GetReply(message)),
+		.subject = slice_of(door.natsMsg_GetSubject(message)),
+		.reply = slice_of(door.natsMsg_GetReply(message)),
 		.text = header(message, "Description"),
 		.id = header(message, "Nats-Msg-Id"),
-		.data = { natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message) } };
+		.data = { door.natsMsg_GetData(message),
+			(size_t)door.natsMsg_GetDataLength(message) } };
 	uint64_t code;
 	if (slice_u64(header(message, "Status"), &code) && code < 1000)
 		in.code = (int)code;
 	wire_hand_over(s->wire, &in);
-	natsMsg_Destroy(message);
+	door.natsMsg_Destroy(message);
 }
 
 /* In the library's thread. */
@@ -80,12 +81,12 @@ static void on_message(
 {
 	struct session *s = context;
 	size_t inbox = strlen(s->wire->inbox);
-	const char *subject = natsMsg_GetSubject(message);
+	const char *subject = door.natsMsg_GetSubject(message);
 	(void)nats;
 	(void)subscription;
 	if (strlen(subject) > inbox && strcmp(subject + inbox, ".goodbye") == 0) {
 		atomic_store(&s->goodbye_came, true);
-		natsMsg_Destroy(message);
+		door.natsMsg_Destroy(message);
 		wire_ring(s->wire->wake);
 		return;
 	}
@@ -108,7 +109,7 @@ static void take_messages(struct session *s)
 		natsMsg *message = NULL;
 		natsStatus code = NATS_OK;
 		while (code == NATS_OK || code == NATS_NO_RESPONDERS) {
-			code = natsSubscription_NextMsg(&message, s->subscriptions[i], 0);
+			code = door.natsSubscription_NextMsg(&message, s->subscriptions[i], 0);
 			if (code == NATS_OK)
 				take_message(s, i, message);
 		}
@@ -120,7 +121,7 @@ static void take_complaints(struct session *s)
 {
 	const char *text = NULL;
 	char clean[sizeof(s->denied)];
-	if (natsConnection_GetLastError(s->nats, &text) != NATS_NOT_PERMITTED)
+	if (door.natsConnection_GetLastError(s->nats, &text) != NATS_NOT_PERMITTED)
 		return;
 	door_clean(text, clean, sizeof(clean));
 	if (strcmp(clean, s->denied) == 0)
@@ -178,9 +179,10 @@ static natsStatus detach(void *data)
 static natsStatus send_plain(struct session *s, const struct wire_out *out)
 {
 	int n = (int)out->data.len;
-	return out->reply.ptr ? natsConnection_PublishRequest(
-					s->nats, out->subject.ptr, out->reply.ptr, out->data.ptr, n)
-			      : natsConnection_Publish(s->nats, out->subject.ptr, out->data.ptr, n);
+	return out->reply.ptr
+		       ? door.natsConnection_PublishRequest(
+				 s->nats, out->subject.ptr, out->reply.ptr, out->data.ptr, n)
+		       : door.natsConnection_Publish(s->nats, out->subject.ptr, out->data.ptr, n);
 }
 
 static natsStatus send_packet(struct session *s, const struct wire_out *out)
@@ -188,20 +190,21 @@ static natsStatus send_packet(struct session *s, const struct wire_out *out)
 	natsMsg *message = NULL;
 	if (out->n_headers == 0)
 		return send_plain(s, out);
-	natsStatus code = natsMsg_Create(
+	natsStatus code = door.natsMsg_Create(
 		&message, out->subject.ptr, out->reply.ptr, out->data.ptr, (int)out->data.len);
 	for (size_t i = 0; code == NATS_OK && i < out->n_headers; i++)
-		code = natsMsgHeader_Set(message, out->headers[i].name, out->headers[i].value.ptr);
+		code = door.natsMsgHeader_Set(
+			message, out->headers[i].name, out->headers[i].value.ptr);
 	if (code == NATS_OK)
-		code = natsConnection_PublishMsg(s->nats, message);
-	natsMsg_Destroy(message);
+		code = door.natsConnection_PublishMsg(s->nats, message);
+	door.natsMsg_Destroy(message);
 	return code;
 }
 
 static void tell_unsent(struct session *s, const struct wire_out *out, natsStatus code)
 {
 	struct ledger_error err;
-	door_fail_nats(code, nats_GetLastError(NULL), &s->wire->options, &err);
+	door_fail_nats(code, door.nats_GetLastError(NULL), &s->wire->options, &err);
 	wire_hand_over(s->wire, &(struct wire_in){ .kind = WIRE_UNSENT,
 					.status = err.status,
 					.reply = out->reply,
@@ -213,13 +216,13 @@ static natsStatus subscribe_inbox(struct session *s)
 	char pattern[SUBJECT_MAX + 2];
 	natsSubscription *inbox = NULL;
 	stpcpy(stpcpy(pattern, s->wire->inbox), ".>");
-	natsStatus code = natsConnection_Subscribe(&inbox, s->nats, pattern, on_message, s);
+	natsStatus code = door.natsConnection_Subscribe(&inbox, s->nats, pattern, on_message, s);
 	if (code != NATS_OK)
 		return code;
 	s->subscriptions[s->n_subscriptions++] = inbox;
 	s->delivers = true;
-	code = natsSubscription_SetOnCompleteCB(inbox, on_end, s);
-	return code == NATS_OK ? natsSubscription_SetPendingLimits(inbox, -1, -1) : code;
+	code = door.natsSubscription_SetOnCompleteCB(inbox, on_end, s);
+	return code == NATS_OK ? door.natsSubscription_SetPendingLimits(inbox, -1, -1) : code;
 }
 
 /* Subscriptions that the daemon asked for since. */
@@ -233,12 +236,12 @@ static natsStatus subscribe(struct session *s)
 		/* Patterns are only ever added: those below the number stay as they are. */
 		const char *pattern = s->wire->patterns[s->n_subscriptions - 1];
 		natsSubscription *made = NULL;
-		code = natsConnection_SubscribeSync(&made, s->nats, pattern);
+		code = door.natsConnection_SubscribeSync(&made, s->nats, pattern);
 		if (code != NATS_OK)
 			return code;
 		s->subscriptions[s->n_subscriptions++] = made;
 		/* Bounded by WIRE_IN_MAX: what is read is taken at once. */
-		code = natsSubscription_SetPendingLimits(made, -1, -1);
+		code = door.natsSubscription_SetPendingLimits(made, -1, -1);
 	}
 	return code;
 }
@@ -246,7 +249,7 @@ static natsStatus subscribe(struct session *s)
 /* From our queue to libnats' buffer, as far as that should go. */
 static void send_queued(struct session *s)
 {
-	while (natsConnection_Buffered(s->nats) < UNSENT_MAX) {
+	while (door.natsConnection_Buffered(s->nats) < UNSENT_MAX) {
 		struct packet *p = wire_next_packet(s->wire);
 		if (!p)
 			break;
@@ -263,7 +266,7 @@ enum ledger_status session_check(const struct link_options *options, struct ledg
 {
 	natsOptions *nats = NULL;
 	TRY(door_options(&nats, options, err));
-	natsOptions_Destroy(nats);
+	door.natsOptions_Destroy(nats);
 	return LEDGER_OK;
 }
 
@@ -272,13 +275,13 @@ static enum ledger_status connect_to(struct session *s, struct ledger_error *err
 	natsOptions *options = NULL;
 	TRY(door_options(&options, &s->wire->options, err));
 	natsStatus code =
-		natsOptions_SetEventLoop(options, s, attach, want_read, want_write, detach);
+		door.natsOptions_SetEventLoop(options, s, attach, want_read, want_write, detach);
 	if (code == NATS_OK)
-		code = natsConnection_Connect(&s->nats, options);
-	natsOptions_Destroy(options);
-	return code == NATS_OK
-		       ? LEDGER_OK
-		       : door_fail_connect(code, nats_GetLastError(NULL), &s->wire->options, err);
+		code = door.natsConnection_Connect(&s->nats, options);
+	door.natsOptions_Destroy(options);
+	return code == NATS_OK ? LEDGER_OK
+			       : door_fail_connect(code, door.nats_GetLastError(NULL),
+					 &s->wire->options, err);
 }
 
 static void free_session(struct session *s)
@@ -307,20 +310,20 @@ enum ledger_status session_open(struct session **out, struct wire *w, struct led
 /* Subscriptions are freed when nothing is delivered any more: 3.4.1 does not bear it earlier. */
 void session_close(struct session *s)
 {
-	natsConnection_Close(s->nats);
+	door.natsConnection_Close(s->nats);
 	pthread_mutex_lock(&s->mutex);
 	while (s->delivers)
 		pthread_cond_wait(&s->ended, &s->mutex);
 	pthread_mutex_unlock(&s->mutex);
 	for (size_t i = 0; i < s->n_subscriptions; i++)
-		natsSubscription_Destroy(s->subscriptions[i]);
-	natsConnection_Destroy(s->nats);
+		door.natsSubscription_Destroy(s->subscriptions[i]);
+	door.natsConnection_Destroy(s->nats);
 	free_session(s);
 }
 
 void session_leave_thread(void)
 {
-	nats_ReleaseThreadMemory();
+	door.nats_ReleaseThreadMemory();
 }
 
 /* --- While the connection lasts -------------------------------------------------------------- */
@@ -337,20 +340,20 @@ static bool has_said_goodbye(struct session *s, uint64_t *deadline)
 	pthread_mutex_unlock(&s->wire->mutex);
 	if (empty && !s->said_goodbye) {
 		stpcpy(stpcpy(subject, s->wire->inbox), ".goodbye");
-		s->said_goodbye = natsConnection_Publish(s->nats, subject, "", 0) == NATS_OK;
+		s->said_goodbye = door.natsConnection_Publish(s->nats, subject, "", 0) == NATS_OK;
 	}
 	return atomic_load(&s->goodbye_came) || now > *deadline;
 }
 
 static void note_limits(struct session *s)
 {
-	int64_t max = natsConnection_GetMaxPayload(s->nats);
+	int64_t max = door.natsConnection_GetMaxPayload(s->nats);
 	atomic_store(&s->wire->max_payload, max > 0 ? (size_t)max : 0);
 }
 
 static void read_some(struct session *s)
 {
-	natsConnection_ProcessReadEvent(s->nats);
+	door.natsConnection_ProcessReadEvent(s->nats);
 	atomic_store(&s->wire->heard, time_monotonic());
 	note_limits(s);
 	take_messages(s);
@@ -361,7 +364,7 @@ static void read_some(struct session *s)
 static bool has_room(struct session *s)
 {
 	int messages = 0, bytes = 0;
-	natsSubscription_GetPending(s->subscriptions[0], &messages, &bytes);
+	door.natsSubscription_GetPending(s->subscriptions[0], &messages, &bytes);
 	return atomic_load(&s->wire->in_bytes) + (size_t)bytes < WIRE_IN_MAX;
 }
 
@@ -395,9 +398,9 @@ static bool turn(struct session *s)
 		return false;
 	if (fds[1].revents & (POLLIN | POLLERR | POLLHUP))
 		read_some(s);
-	if (fds[1].revents & POLLOUT && !natsConnection_IsClosed(s->nats))
-		natsConnection_ProcessWriteEvent(s->nats);
-	return !natsConnection_IsClosed(s->nats);
+	if (fds[1].revents & POLLOUT && !door.natsConnection_IsClosed(s->nats))
+		door.natsConnection_ProcessWriteEvent(s->nats);
+	return !door.natsConnection_IsClosed(s->nats);
 }
 
 void session_serve(struct session *s, struct ledger_error *err)
@@ -410,7 +413,7 @@ void session_serve(struct session *s, struct ledger_error *err)
 	while (turn(s))
 		if (wire_stopping(s->wire) && has_said_goodbye(s, &deadline))
 			break;
-	natsStatus code = natsConnection_GetLastError(s->nats, &theirs);
+	natsStatus code = door.natsConnection_GetLastError(s->nats, &theirs);
 	if (code == NATS_OK || code == NATS_NOT_PERMITTED) {
 		code = NATS_CONNECTION_CLOSED;
 		theirs = NULL;

@@ -79,7 +79,7 @@ enum ledger_status door_fail_nats(natsStatus code, const char *theirs,
 	}
 	door_clean(without_place(theirs), clean, sizeof(clean));
 	hide_users(clean);
-	if (!clean[0] || strcmp(clean, natsStatus_GetText(code)) == 0)
+	if (!clean[0] || strcmp(clean, door.natsStatus_GetText(code)) == 0)
 		return fail(err, status, "cluster %s: %s", options->cluster, ours);
 	return fail(err, status, "cluster %s: %s (%s)", options->cluster, ours, clean);
 }
@@ -146,7 +146,7 @@ static natsStatus sign(
 	struct ledger_error err;
 	natsStatus code = NATS_ERR;
 	if (read_secret(path, text, &err) == LEDGER_OK && find_key(text, "SU", seed))
-		code = nats_Sign(seed, nonce, signature, length);
+		code = door.nats_Sign(seed, nonce, signature, length);
 	if (code != NATS_OK)
 		*error = strdup(seed[0] ? "cannot sign with the seed" : "there is no seed");
 	explicit_bzero(text, sizeof(text));
@@ -170,7 +170,7 @@ static enum ledger_status set_nkey(
 			"it holds the seed (SU…) and the public key (U…) of a user, a line "
 			"each, as `nk -gen user -pubout` prints them");
 	}
-	if (natsOptions_SetNKey(nats, public, sign, (void *)(uintptr_t)options->nkey))
+	if (door.natsOptions_SetNKey(nats, public, sign, (void *)(uintptr_t)options->nkey))
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	return LEDGER_OK;
 }
@@ -180,7 +180,7 @@ static enum ledger_status set_user(
 {
 	char password[SECRET_MAX];
 	enum ledger_status status = read_line(options->password_file, "password", password, err);
-	if (status == LEDGER_OK && natsOptions_SetUserInfo(nats, options->user, password))
+	if (status == LEDGER_OK && door.natsOptions_SetUserInfo(nats, options->user, password))
 		status = fail(err, LEDGER_NO_MEMORY, "out of memory");
 	explicit_bzero(password, sizeof(password));
 	return status;
@@ -191,7 +191,7 @@ static enum ledger_status set_token(
 {
 	char token[SECRET_MAX];
 	enum ledger_status status = read_line(options->token_file, "token", token, err);
-	if (status == LEDGER_OK && natsOptions_SetToken(nats, token))
+	if (status == LEDGER_OK && door.natsOptions_SetToken(nats, token))
 		status = fail(err, LEDGER_NO_MEMORY, "out of memory");
 	explicit_bzero(token, sizeof(token));
 	return status;
@@ -209,7 +209,7 @@ static enum ledger_status set_credentials_file(
 	if (!good)
 		return fail(err, LEDGER_USAGE, "%s is not a credentials file of NATS",
 			options->credentials);
-	if (natsOptions_SetUserCredentialsFromFiles(nats, options->credentials, NULL))
+	if (door.natsOptions_SetUserCredentialsFromFiles(nats, options->credentials, NULL))
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	return LEDGER_OK;
 }
@@ -260,7 +260,7 @@ enum ledger_status door_fail_connect(natsStatus code, const char *theirs,
 static enum ledger_status fail_tls(const char *what, const char *path, struct ledger_error *err)
 {
 	char theirs[128];
-	door_clean(without_place(nats_GetLastError(NULL)), theirs, sizeof(theirs));
+	door_clean(without_place(door.nats_GetLastError(NULL)), theirs, sizeof(theirs));
 	return fail(err, LEDGER_USAGE, "cannot use %s %s: %s", what, path, theirs);
 }
 
@@ -271,14 +271,15 @@ static enum ledger_status set_tls(
 		return fail(err, LEDGER_USAGE, "TLS certificate and key go together");
 	if (!wants_tls(options))
 		return LEDGER_OK;
-	if (natsOptions_SetSecure(nats, true))
+	if (door.natsOptions_SetSecure(nats, true))
 		return fail(err, LEDGER_USAGE, "this libnats has no TLS");
-	if (options->tls_ca && natsOptions_LoadCATrustedCertificates(nats, options->tls_ca))
+	if (options->tls_ca && door.natsOptions_LoadCATrustedCertificates(nats, options->tls_ca))
 		return fail_tls("TLS CA", options->tls_ca, err);
 	if (options->tls_cert &&
-		natsOptions_LoadCertificatesChain(nats, options->tls_cert, options->tls_key))
+		door.natsOptions_LoadCertificatesChain(nats, options->tls_cert, options->tls_key))
 		return fail_tls("TLS certificate", options->tls_cert, err);
-	if (options->tls_hostname && natsOptions_SetExpectedHostname(nats, options->tls_hostname))
+	if (options->tls_hostname &&
+		door.natsOptions_SetExpectedHostname(nats, options->tls_hostname))
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	return LEDGER_OK;
 }
@@ -299,7 +300,7 @@ static enum ledger_status set_urls(
 				"cluster %s: address %zu does not begin with nats:// or tls://",
 				options->cluster, i + 1);
 	/* The addresses are not changed: their declaration lacks a const. */
-	if (natsOptions_SetServers(
+	if (door.natsOptions_SetServers(
 		    nats, (const char **)(uintptr_t)options->urls, (int)options->n_urls))
 		return fail(
 			err, LEDGER_USAGE, "cluster %s: an address is not valid", options->cluster);
@@ -313,11 +314,14 @@ static enum ledger_status set_manners(
 	char name[128] = "ledgerbox ";
 	strncat(name, options->node, sizeof(name) - strlen(name) - 1);
 	int64_t timeout = (int64_t)(options->timeout / 1000);
-	if (natsOptions_SetName(nats, name) || natsOptions_SetAllowReconnect(nats, false) ||
-		natsOptions_SetPingInterval(nats, 0) || natsOptions_SetTimeout(nats, timeout) ||
-		natsOptions_SetSendAsap(nats, true) || natsOptions_SetIOBufSize(nats, 256 << 10) ||
-		natsOptions_SetIgnoreDiscoveredServers(nats, true))
-		return fail(err, LEDGER_NO_MEMORY, "libnats: %s", nats_GetLastError(NULL));
+	if (door.natsOptions_SetName(nats, name) ||
+		door.natsOptions_SetAllowReconnect(nats, false) ||
+		door.natsOptions_SetPingInterval(nats, 0) ||
+		door.natsOptions_SetTimeout(nats, timeout) ||
+		door.natsOptions_SetSendAsap(nats, true) ||
+		door.natsOptions_SetIOBufSize(nats, 256 << 10) ||
+		door.natsOptions_SetIgnoreDiscoveredServers(nats, true))
+		return fail(err, LEDGER_NO_MEMORY, "libnats: %s", door.nats_GetLastError(NULL));
 	return LEDGER_OK;
 }
 
@@ -325,7 +329,8 @@ enum ledger_status door_options(
 	natsOptions **out, const struct link_options *options, struct ledger_error *err)
 {
 	natsOptions *nats = NULL;
-	if (natsOptions_Create(&nats))
+	TRY(door_open(err));
+	if (door.natsOptions_Create(&nats))
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	enum ledger_status status = set_urls(nats, options, err);
 	if (status == LEDGER_OK)
@@ -335,7 +340,7 @@ enum ledger_status door_options(
 	if (status == LEDGER_OK)
 		status = set_credentials(nats, options, err);
 	if (status != LEDGER_OK) {
-		natsOptions_Destroy(nats);
+		door.natsOptions_Destroy(nats);
 		return status;
 	}
 	*out = nats;

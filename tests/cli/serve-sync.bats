@@ -37,6 +37,18 @@ prepare() {
 	[[ "$stderr" == *'"event":"disconnected","cluster":"shop"'* ]]
 }
 
+@test "libnats is opened by serve-sync alone, and where it is missing its name is said" {
+	ldd "$LEDGERBOX_BIN" > linked
+	! grep -q libnats linked
+	library=$(ldconfig -p | sed -n 's/.*libnats\.so\.[0-9.]* .*=> //p' | head -n 1)
+	unshare -m true 2> /dev/null || skip "no mounts here"
+	# shellcheck disable=SC2016 # for the inner shell
+	fails 23 unshare -m sh -c 'mount --bind /dev/null "$1"; exec ledgerbox serve-sync --config nodes.yaml --once' sh "$library"
+	[[ "$stderr" == *'cannot open libnats: '*'apt install libnats'* ]]
+	# shellcheck disable=SC2016
+	works unshare -m sh -c 'mount --bind /dev/null "$1"; exec ledgerbox tail --config nodes.yaml' sh "$library"
+}
+
 @test "a copied ledger is refused" {
 	cp ledger.db copy.db
 	fails 14 ledgerbox serve-sync --config nodes.yaml --database copy.db --once --within 300ms

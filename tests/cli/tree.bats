@@ -48,7 +48,7 @@ has_users() {
 	has_users lib/store 'lib/store/stmt.c lib/store/store.c lib/store/transaction.c'
 	has_users lib/fold 'lib/fold/params.c lib/fold/sealed.c lib/fold/sqlite.c lib/fold/statement.c'
 	has_door 'nats(/nats)?\.h' lib/sync/door.h
-	has_users lib/sync 'lib/sync/link_nats.c lib/sync/options_nats.c'
+	has_users lib/sync 'lib/sync/link_nats.c lib/sync/open_nats.c lib/sync/options_nats.c'
 	! sources lib cmd | xargs grep -E '^ *# *include *".*/door\.h"'
 	has_door 'openssl/[a-z0-9]+\.h' lib/event/chain.c
 	has_door 'yaml\.h' cmd/yaml.c
