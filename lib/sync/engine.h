@@ -68,6 +68,12 @@ struct track {
 	uint64_t place;	     /* of the last delivery; 0: none yet */
 	uint64_t known_last; /* the stream had this when it was looked up */
 	uint64_t hole;	     /* what was taken when deliveries were found missing, plus 1 */
+	bool left;	     /* likewise: it had messages */
+	uint64_t first;	     /* likewise, the first of them; 0: none */
+	uint64_t grown;	     /* when it was last seen to have more than before */
+	uint64_t stored;     /* sequence of the last message of ours that was acknowledged */
+	uint64_t sure;	     /* the stream had this when it was asked for */
+	uint64_t failures;   /* look-ups in a row: three, and another cluster is tried */
 	uint64_t checked;    /* when the stream was last looked up */
 	char consumer[LINK_NAME_MAX];
 	char ack[SUBJECT_MAX]; /* of the last message in the batch; "": none */
@@ -81,6 +87,7 @@ struct source {
 	uint64_t next;	/* to be sent */
 	uint64_t head;	/* that is there */
 	size_t limit;	/* bytes, after the server refused more; 0: none */
+	uint64_t round; /* of the ids; another one after each loss */
 };
 
 enum sent_state { SENT_FREE, SENT_UNDERWAY, SENT_FAILED, SENT_STORED };
@@ -90,6 +97,7 @@ struct sent {
 	uint32_t generation;
 	size_t source;
 	uint64_t first, last;
+	uint64_t round; /* of its id */
 };
 
 struct held {
@@ -247,7 +255,12 @@ bool route_is_shared(const struct sync *s, struct slice origin, struct slice dom
 
 enum ledger_status publish_look(struct sync *s, struct ledger_error *err);
 enum ledger_status publish_step(struct sync *s, struct ledger_error *err);
-void publish_stored(struct sync *s, const struct link_event *event);
+enum ledger_status publish_stored(
+	struct sync *s, const struct link_event *event, struct ledger_error *err);
+/* A cluster is gone: what was under way to it does not keep others from being used. */
+void publish_disconnected(struct sync *s, size_t cluster);
+/* A stream has lost messages: goes back to what peers have proven, and sends the rest once more. */
+enum ledger_status publish_lost(struct sync *s, size_t track, struct ledger_error *err);
 enum ledger_status publish_save(struct sync *s, struct ledger_error *err);
 bool publish_is_level(const struct sync *s, struct buf *why);
 

@@ -2,6 +2,9 @@
  * Publishing: chains of this node go to the first cluster that works, in frames, several at a time.
  * The cursor of a chain moves over what was acknowledged without a gap. It is advisory: an
  * acknowledgement proves nothing, and what it stood for may be gone tomorrow; peers' heads tell.
+ *
+ * A server answers "duplicate" where it knows the id, whether or not it still has the message. So what
+ * is sent again after a loss has another id, and so has what was called a duplicate.
  */
 #include "engine.h"
 
@@ -77,18 +80,24 @@ static bool is_same_chain(const struct sync *s, const struct source *a, const st
 	       strcmp(s->tracks[a->track].domain, s->tracks[b->track].domain) == 0;
 }
 
+/* A connection is not enough: a stream that is missing takes nothing. */
+static bool works(struct sync *s, const struct source *source)
+{
+	return cluster_of(s, source)->failures < FAILURES_MAX &&
+	       s->tracks[source->track].failures < FAILURES_MAX;
+}
+
 /* Do enough clusters of higher priority take this chain and work? Of two that take turns, what one has
  * acknowledged need not be sent to the other. */
 static bool is_elsewhere(struct sync *s, struct source *source)
 {
 	bool dual = s->tracks[source->track].dual;
 	size_t working = 0;
-	for (size_t i = 0; i < s->n_sources; i++) {
+	for (size_t i = 0; i < s->n_sources && s->n_clusters > 1; i++) {
 		struct source *other = &s->sources[i];
 		if (other == source || !is_same_chain(s, other, source))
 			continue;
-		if (cluster_of(s, other) < cluster_of(s, source) &&
-			cluster_of(s, other)->failures < FAILURES_MAX)
+		if (cluster_of(s, other) < cluster_of(s, source) && works(s, other))
 			working++;
 		if (!dual && source->acked < other->acked && source->next <= other->acked) {
 			source->next = other->acked + 1;
@@ -143,7 +152,7 @@ static enum ledger_status send_frame(
 	struct slice tokens[] = { slice_of(s->prefix), SLICE("events"), slice_of(t->domain),
 		slice_of(s->node) };
 	TRY(subject_of(subject, tokens, 4, err));
-	frame_id(&s->frame, 0, id);
+	frame_id(&s->frame, s->sent[slot].round, id);
 	struct link_message message = { .subject = slice_of(subject),
 		.stream = slice_of(t->stream.name),
 		.id = slice_of(id),
@@ -164,13 +173,23 @@ static void start_over(struct sync *s, size_t source)
 	s->more = true;
 }
 
+/* Frames that wait for a cluster that does not work would take the places of all others. */
+void publish_disconnected(struct sync *s, size_t cluster)
+{
+	for (size_t i = 0; i < s->n_sources; i++)
+		if (s->tracks[s->sources[i].track].cluster == cluster)
+			start_over(s, i);
+}
+
 static void count_failure(struct sync *s, struct cluster *c)
 {
 	c->failures++;
 	c->rest = s->now + sync_backoff(c->failures);
-	if (c->failures == FAILURES_MAX)
-		WARN(s, "cluster-failing", WORD("cluster", c->options->name),
-			NUMBER("failures", c->failures));
+	if (c->failures != FAILURES_MAX)
+		return;
+	WARN(s, "cluster-failing", WORD("cluster", c->options->name),
+		NUMBER("failures", c->failures));
+	publish_disconnected(s, (size_t)(c - s->clusters));
 }
 
 /* The frame of a slot; LEDGER_NO: nothing was sent. */
@@ -258,7 +277,9 @@ static enum ledger_status send_new(
 	struct sync *s, size_t index, size_t *left, struct ledger_error *err)
 {
 	struct source *source = &s->sources[index];
-	while (!is_elsewhere(s, source) && source->next <= source->head && may_send(s, source)) {
+	while (source->next <= source->head && !is_elsewhere(s, source) && may_send(s, source)) {
+		if (source->next > source->head)
+			return LEDGER_OK;
 		size_t slot = free_slot(s);
 		if (slot == SENT_MAX)
 			return LEDGER_OK;
@@ -270,6 +291,7 @@ static enum ledger_status send_new(
 		s->sent[slot].source = index;
 		s->sent[slot].first = source->next;
 		s->sent[slot].last = source->head;
+		s->sent[slot].round = source->round;
 		TRY(send_slot(s, slot, err));
 		source->next = s->sent[slot].last + 1;
 		move_cursor(s, index);
@@ -292,9 +314,8 @@ static void refused(struct sync *s, struct sent *sent, const struct link_event *
 {
 	struct source *source = &s->sources[sent->source];
 	struct cluster *c = cluster_of(s, source);
-	bool too_large = event->code == 10054 || event->status == LEDGER_INVALID;
 	sent->state = SENT_FAILED;
-	if (too_large) {
+	if (event->code == 10054) {
 		size_t limit = source->limit ? source->limit : FRAME_BYTES_MAX;
 		source->limit = limit > 2 ? limit / 2 : 1;
 		start_over(s, sent->source);
@@ -308,27 +329,123 @@ static void refused(struct sync *s, struct sent *sent, const struct link_event *
 			WORD("domain", s->tracks[source->track].domain),
 			WORD("status", ledger_status_name(event->status)),
 			TEXT("text", event->text));
+	/* Larger than what another server of the cluster takes: frames are made anew. */
+	if (event->status == LEDGER_INVALID)
+		start_over(s, sent->source);
 	count_failure(s, c);
 }
 
-void publish_stored(struct sync *s, const struct link_event *event)
+/* --- Loss ---------------------------------------------------------------------------------------- */
+
+/* A number that no id has had, in this run or an earlier one. */
+static uint64_t fresh_round(void)
+{
+	static uint64_t last;
+	uint64_t now = time_now();
+	last = now > last ? now : last + 1;
+	return last;
+}
+
+struct proven {
+	const struct sync *s;
+	const struct source *source;
+	uint64_t sequence; /* that all have who have any; UINT64_MAX: nobody has */
+};
+
+static enum ledger_status see_proof(
+	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
+{
+	struct proven *proven = context;
+	const struct source *source = proven->source;
+	uint64_t sequence = p->presence == LEDGER_PRESENT ? p->head.sequence : 0;
+	(void)err;
+	if (p->head.epoch == source->epoch && slice_is(p->head.origin, proven->s->node) &&
+		slice_is(p->head.domain, proven->s->tracks[source->track].domain) &&
+		p->presence != LEDGER_ABSENT && sequence < proven->sequence)
+		proven->sequence = sequence;
+	return LEDGER_OK;
+}
+
+static enum ledger_status send_once_more(struct sync *s, size_t index, struct ledger_error *err)
+{
+	struct source *source = &s->sources[index];
+	struct proven proven = { s, source, UINT64_MAX };
+	TRY(ledger_peer_heads(s->ledger, see_proof, &proven, err));
+	uint64_t from = proven.sequence == UINT64_MAX ? 0 : proven.sequence;
+	source->round = fresh_round();
+	if (from < source->acked) {
+		WARN(s, "publishing-again", WORD("cluster", cluster_of(s, source)->options->name),
+			WORD("domain", s->tracks[source->track].domain), NUMBER("from", from + 1),
+			NUMBER("to", source->acked));
+		source->acked = from;
+	}
+	start_over(s, index);
+	return LEDGER_OK;
+}
+
+/* Of clusters that take turns nobody knows which one had what: all of them go back. */
+enum ledger_status publish_lost(struct sync *s, size_t track, struct ledger_error *err)
+{
+	const struct track *t = &s->tracks[track];
+	for (size_t i = 0; i < s->n_sources; i++) {
+		size_t other = s->sources[i].track;
+		if (other == track || (!t->dual && strcmp(s->tracks[other].domain, t->domain) == 0))
+			TRY(send_once_more(s, i, err));
+	}
+	return LEDGER_OK;
+}
+
+enum ledger_status publish_stored(
+	struct sync *s, const struct link_event *event, struct ledger_error *err)
 {
 	struct sent *sent = &s->sent[tag_index(event->tag)];
 	if (sent->generation != tag_generation(event->tag) || sent->state != SENT_UNDERWAY)
-		return;
+		return LEDGER_OK;
 	if (event->status != LEDGER_OK) {
 		refused(s, sent, event);
-		return;
+		return LEDGER_OK;
 	}
-	cluster_of(s, &s->sources[sent->source])->failures = 0;
+	size_t source = sent->source, track = s->sources[source].track;
+	struct track *t = &s->tracks[track];
+	cluster_of(s, &s->sources[source])->failures = 0;
+	if (event->duplicate) {
+		sent->round = fresh_round();
+		sent->state = SENT_FAILED;
+		s->more = true;
+		return LEDGER_OK;
+	}
+	bool lost = event->sequence <= t->stored;
+	t->stored = event->sequence;
 	sent->state = SENT_STORED;
-	move_cursor(s, sent->source);
+	move_cursor(s, source);
+	return lost ? publish_lost(s, track, err) : LEDGER_OK;
 }
 
 /* --- The cursor in the ledger ---------------------------------------------------------------------- */
 
+/* A stream that is only published to: where it stood, to find later that it has lost something. */
+static enum ledger_status save_places(struct sync *s, struct ledger_error *err)
+{
+	for (size_t i = 0; i < s->n_tracks; i++) {
+		struct track *t = &s->tracks[i];
+		struct ledger_stream_place place = { slice_of(
+							     s->clusters[t->cluster].options->name),
+			slice_of(t->domain), t->made, t->stored };
+		struct ledger_accepted none;
+		if (t->subscribe || t->stored <= t->committed)
+			continue;
+		s->saved_at = s->now;
+		TRY(ledger_accept(s->ledger, NULL, 0, &place, 1, &none, err));
+		t->committed = t->stored;
+	}
+	return LEDGER_OK;
+}
+
 enum ledger_status publish_save(struct sync *s, struct ledger_error *err)
 {
+	enum ledger_status places = save_places(s, err);
+	if (places)
+		return places == LEDGER_BUSY ? LEDGER_OK : places;
 	for (size_t i = 0; i < s->n_sources; i++) {
 		struct source *source = &s->sources[i];
 		struct ledger_published p = {
@@ -353,17 +470,19 @@ enum ledger_status publish_save(struct sync *s, struct ledger_error *err)
 
 bool publish_is_level(const struct sync *s, struct buf *why)
 {
-	for (size_t i = 0; i < s->n_sources; i++) {
+	if (s->changed)
+		buf_add_text(why, "new events were not looked at yet");
+	for (size_t i = 0; i < s->n_sources && !s->changed; i++) {
 		const struct source *source = &s->sources[i];
-		bool done = false;
-		for (size_t j = 0; j < s->n_sources && !done; j++)
-			done = s->sources[j].acked >= source->head &&
-			       is_same_chain(s, source, &s->sources[j]);
-		if (done)
+		uint64_t acked = 0;
+		for (size_t j = 0; j < s->n_sources && acked < source->head; j++)
+			if (s->sources[j].acked > acked && is_same_chain(s, source, &s->sources[j]))
+				acked = s->sources[j].acked;
+		if (acked >= source->head)
 			continue;
-		buf_addf(why, "of domain %s %" PRIu64 " events are not published",
-			s->tracks[source->track].domain, source->head - source->acked);
+		buf_addf(why, "%" PRIu64 " events of domain %s are not published",
+			source->head - acked, s->tracks[source->track].domain);
 		return false;
 	}
-	return true;
+	return !s->changed;
 }

@@ -75,7 +75,10 @@ static enum ledger_status add_track(struct sync *s, const struct sync_domain *ro
 		return fail(err, LEDGER_USAGE, "more than %d domains on clusters", TRACKS_MAX);
 	struct track *t = &s->tracks[s->n_tracks];
 	*t = (struct track){
-		.cluster = cluster, .propagate = route->propagate, .subscribe = route->subscribe
+		.cluster = cluster,
+		.propagate = route->propagate,
+		.subscribe = route->subscribe,
+		.dual = route->dual,
 	};
 	memcpy(t->domain, domain.ptr, domain.len);
 	TRY(fill_stream(s, route, t, err));

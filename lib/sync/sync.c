@@ -199,6 +199,7 @@ static void disconnected(struct sync *s, size_t cluster, const struct link_event
 	if (c->up) {
 		c->up = false;
 		track_disconnected(s, cluster);
+		publish_disconnected(s, cluster);
 	}
 }
 
@@ -226,8 +227,7 @@ static enum ledger_status dispatch(
 			TEXT("text", event->text));
 		return LEDGER_OK;
 	case LINK_STORED:
-		publish_stored(s, event);
-		return LEDGER_OK;
+		return publish_stored(s, event, err);
 	case LINK_REPLY:
 		return repair_reply(s, event, err);
 	case LINK_END:

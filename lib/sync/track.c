@@ -63,30 +63,67 @@ void track_disconnected(struct sync *s, size_t cluster)
 
 /* --- The stream ---------------------------------------------------------------------------------- */
 
+static uint64_t read_created(const struct link_stream *info)
+{
+	struct slice text = slice_of(info->created);
+	struct ledger_error ignored;
+	char date[TIME_TEXT_MAX];
+	uint64_t made;
+	/* Nanoseconds are more than a moment of ours has. */
+	snprintf(date, sizeof(date), "%.26sZ", info->created);
+	text = text.len > 27 ? slice_of(date) : text;
+	return time_parse(text, &made, &ignored) == LEDGER_OK ? made : 1;
+}
+
+static enum ledger_status lost(
+	struct sync *s, struct track *t, const struct link_stream *info, struct ledger_error *err)
+{
+	WARN(s, "stream-reset", WORD("cluster", cluster_name(s, t)), WORD("stream", info->name),
+		NUMBER("taken", t->taken > t->sure ? t->taken : t->sure),
+		NUMBER("first", info->first), NUMBER("last", info->last));
+	heads_soon(s, 0);
+	t->stored = t->sure = 0;
+	return t->propagate ? publish_lost(s, index_of(s, t), err) : LEDGER_OK;
+}
+
 /* Another stream of that name begins at its beginning; what we have of it is known and skipped. */
 static enum ledger_status find_place(
 	struct sync *s, struct track *t, const struct link_stream *info, struct ledger_error *err)
 {
-	uint64_t made = 0, sequence = 0;
-	struct slice text = slice_of(info->created);
-	char date[TIME_TEXT_MAX];
-	/* Nanoseconds are more than a moment of ours has. */
-	snprintf(date, sizeof(date), "%.26sZ", info->created);
-	if (time_parse(text.len > 27 ? slice_of(date) : text, &t->made, err) != LEDGER_OK)
-		t->made = 1;
+	uint64_t made = 0, sequence = 0, before = t->made;
+	t->made = read_created(info);
 	enum ledger_status status = ledger_received_at(s->ledger, slice_of(cluster_name(s, t)),
 		slice_of(t->domain), &made, &sequence, err);
 	if (status && status != LEDGER_NO)
 		return status;
 	bool same = made == t->made && sequence <= info->last;
-	if (sequence && !same)
-		WARN(s, "stream-reset", WORD("cluster", cluster_name(s, t)),
-			WORD("stream", info->name), NUMBER("taken", sequence),
-			NUMBER("last", info->last));
-	if (sequence && !same)
-		heads_soon(s, 0);
+	t->taken = sequence;
+	if ((sequence && !same) || (before && before != t->made) || t->sure > info->last)
+		TRY(lost(s, t, info, err));
 	t->committed = t->taken = same ? sequence : 0;
+	if (info->first > t->taken + 1) {
+		/* Peers have what the stream's limits have taken away. */
+		t->committed = t->taken = info->first - 1;
+		heads_soon(s, 0);
+	}
 	return LEDGER_OK;
+}
+
+/* Everything that was there is gone, and not because of its age or size: it was purged. */
+static bool was_purged(const struct sync *s, const struct track *t, const struct link_stream *info)
+{
+	bool had = t->first && t->first <= t->known_last, gone = info->first > t->known_last;
+	bool young = info->max_age == 0 || s->now < t->grown + info->max_age / 2;
+	return had && gone && young && (info->max_bytes == 0 || info->messages == 0);
+}
+
+static void note_extent(struct sync *s, struct track *t, const struct link_stream *info)
+{
+	if (info->last > t->known_last || !t->grown)
+		t->grown = s->now;
+	t->first = info->messages ? info->first : 0;
+	t->known_last = info->last;
+	t->left = info->messages > 0;
 }
 
 static void show_differences(struct sync *s, struct track *t, const struct link_stream *info)
@@ -105,16 +142,19 @@ static enum ledger_status found_stream(
 	show_differences(s, t, info);
 	if (strcmp(info->subject, t->stream.subject) != 0) {
 		t->created[0] = '\0';
+		t->failures++;
 		rest(s, t, LOOK_INTERVAL);
 		return LEDGER_OK;
 	}
 	bool again = t->state == TRACK_READY && strcmp(t->created, info->created) == 0 &&
-		     t->taken <= info->last;
+		     t->sure <= info->last;
+	bool purged = again && was_purged(s, t, info);
 	t->checked = s->now;
 	t->asked = false;
-	t->known_last = info->last;
+	t->failures = 0;
+	note_extent(s, t, info);
 	if (again)
-		return LEDGER_OK;
+		return purged ? lost(s, t, info, err) : LEDGER_OK;
 	if (t->state == TRACK_READY)
 		track_restart(s, t, 0);
 	memcpy(t->created, info->created, sizeof(t->created));
@@ -128,6 +168,7 @@ static void no_stream(struct sync *s, struct track *t)
 {
 	struct ledger_error err;
 	t->created[0] = '\0';
+	t->failures++;
 	if (s->options->create_streams) {
 		SAY(s, "stream-created", WORD("cluster", cluster_name(s, t)),
 			WORD("stream", t->stream.name));
@@ -159,6 +200,7 @@ enum ledger_status track_stream(
 		no_stream(s, t);
 		return LEDGER_OK;
 	}
+	t->failures++;
 	rest(s, t, event->status == LEDGER_CONFLICT ? 0 : RETRY);
 	return LEDGER_OK;
 }
@@ -255,6 +297,7 @@ void track_lost(struct sync *s, const struct link_event *event)
 static void ask(struct sync *s, struct track *t)
 {
 	struct ledger_error err;
+	t->sure = t->taken > t->stored ? t->taken : t->stored;
 	enum ledger_status status = t->state == TRACK_STREAM || t->state == TRACK_READY
 					    ? link_stream_info(link_of(s, t), t->stream.name,
 						      tag_of(TAG_STREAM, 0, index_of(s, t)), &err)
@@ -286,7 +329,7 @@ bool track_is_level(const struct sync *s, struct buf *why)
 	for (size_t i = 0; i < s->n_tracks; i++) {
 		const struct track *t = &s->tracks[i];
 		bool ready = t->state == TRACK_READY && t->created[0];
-		if (ready && (!t->subscribe || t->committed >= t->known_last))
+		if (ready && (!t->subscribe || !t->left || t->committed >= t->known_last))
 			continue;
 		if (ready)
 			buf_addf(why, "%" PRIu64 " messages of stream %s are not here",
