@@ -14,6 +14,7 @@
 #include "output.h"
 #include "settings.h"
 #include "sync-options.h"
+#include "sync-state.h"
 
 #include "../lib/base/banned.h"
 
@@ -79,6 +80,7 @@ static void say(bool warning, const char *what, const struct sync_field *fields,
 		add_value(&line, fields, json);
 	}
 	buf_add_text(&line, json ? "}\n" : "\n");
+	progress_clear();
 	ssize_t ignored = write(STDERR_FILENO, line.ptr, line.len);
 	(void)ignored;
 }
@@ -156,7 +158,9 @@ static void start_again(struct ledger_error *err)
 /* --- Running --------------------------------------------------------------------------------------- */
 
 struct run {
+	struct ledger *ledger;
 	struct sync *sync;
+	bool mute; /* that the state could not be left was said */
 	int signals;
 	bool stopping, again;
 	uint64_t watchdog, next_watchdog, deadline;
@@ -187,6 +191,16 @@ static void pat_watchdog(struct run *r)
 	r->next_watchdog = now + r->watchdog;
 }
 
+/* Nothing depends on it: said once, and the work goes on. */
+static void leave_state(struct run *r, bool now)
+{
+	struct ledger_error why;
+	enum ledger_status status = sync_state_leave(r->ledger, r->sync, now, &why);
+	if (status && status != LEDGER_NO && !r->mute)
+		say_word(true, "state-not-left", "text", why.text);
+	r->mute = r->mute || status;
+}
+
 static enum ledger_status serve(struct run *r, struct ledger_error *err)
 {
 	notify("READY=1");
@@ -194,10 +208,26 @@ static enum ledger_status serve(struct run *r, struct ledger_error *err)
 		pat_watchdog(r);
 		uint64_t wait = r->watchdog ? r->watchdog / 2 : 30 * TIME_SECOND;
 		TRY(sync_turn(r->sync, wait, err));
+		leave_state(r, false);
 		look_at_signals(r);
 	}
 	notify(r->again ? "RELOADING=1" : "STOPPING=1");
 	return LEDGER_OK;
+}
+
+/* What is level is part of the whole: the bar stands at the end when everything is. */
+static void draw_progress(const struct run *r)
+{
+	struct sync_progress p;
+	if (!output.progress)
+		return;
+	sync_progress(r->sync, &p);
+	uint64_t done = p.received + p.published, left = p.to_receive + p.to_publish;
+	/* Streams tell only how many messages there are: an event each, at least. */
+	if (p.messages > p.to_receive)
+		left = p.messages + p.to_publish;
+	if (done + left)
+		progress_draw("events", done, done + left);
 }
 
 static enum ledger_status run_once(struct run *r, struct ledger_error *err)
@@ -206,13 +236,17 @@ static enum ledger_status run_once(struct run *r, struct ledger_error *err)
 	uint64_t end = time_monotonic() + (args.within ? args.within : 30 * TIME_SECOND);
 	while (!sync_is_level(r->sync, args.peers.given ? args.peers.value : 0, &why)) {
 		if (r->stopping || time_monotonic() >= end) {
+			progress_clear();
 			fail(err, LEDGER_UNREACHABLE, "not level yet: %s", buf_text(&why));
 			return hint(err, "what was exchanged so far is kept");
 		}
 		buf_reset(&why);
 		TRY(sync_turn(r->sync, TIME_SECOND / 5, err));
+		leave_state(r, false);
+		draw_progress(r);
 		look_at_signals(r);
 	}
+	progress_clear();
 	return LEDGER_OK;
 }
 
@@ -228,6 +262,9 @@ static enum ledger_status run_engine(
 	__attribute__((cleanup(close_sync))) struct sync *sync = NULL;
 	TRY(sync_open(&sync, l, options, err));
 	r->sync = sync;
+	r->ledger = l;
+	sync_state_begin(l, sync);
+	leave_state(r, true);
 	say_word(false, "started", "database", ledger_path(l));
 	enum ledger_status status = args.once ? run_once(r, err) : serve(r, err);
 	if (!status || status == LEDGER_UNREACHABLE) {
@@ -237,6 +274,7 @@ static enum ledger_status run_engine(
 			*err = late;
 		status = status ? status : drained;
 	}
+	leave_state(r, true);
 	say_word(status != LEDGER_OK, "ended", "status", ledger_status_name(status));
 	return status;
 }
@@ -259,6 +297,7 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	TRY(check_args(err));
 	TRY(sync_options_read(&options, &arena, err));
 	options.create_streams = options.create_streams || args.create_streams;
+	options.once = args.once;
 	if (args.check)
 		return LEDGER_OK;
 	TRY(open_signals(&signals, err));

@@ -205,6 +205,41 @@ typedef enum ledger_status ledger_peer_head_fn(
 enum ledger_status ledger_peer_heads(
 	struct ledger *l, ledger_peer_head_fn *fn, void *context, struct ledger_error *err);
 
+/* A node that has said something, and when it last did (µs). By name. */
+struct ledger_peer {
+	struct slice node;
+	uint64_t epoch, time;
+};
+typedef enum ledger_status ledger_peer_fn(
+	const struct ledger_peer *peer, void *context, struct ledger_error *err);
+enum ledger_status ledger_peers(
+	struct ledger *l, ledger_peer_fn *fn, void *context, struct ledger_error *err);
+
+/* A chain of which peers have named more than is here: events `have` + 1 to `named` are missing. Also of
+ * domains that this node does not take. By chain. */
+struct ledger_gap {
+	struct ledger_chain_name chain;
+	uint64_t have, named;
+	uint64_t peers; /* that have named the chain */
+};
+typedef enum ledger_status ledger_gap_fn(
+	const struct ledger_gap *gap, void *context, struct ledger_error *err);
+enum ledger_status ledger_gaps(
+	struct ledger *l, ledger_gap_fn *fn, void *context, struct ledger_error *err);
+
+/* --- Notes ------------------------------------------------------------------------------------- */
+
+/*
+ * Small files in the state folder that one process replaces and others read: not part of the ledger,
+ * not signed, gone with the next epoch. `name` is a token. LEDGER_NO: there is none, or no state folder;
+ * LEDGER_INVALID: larger than LEDGER_NOTE_MAX. Reading adds to `out`.
+ */
+#define LEDGER_NOTE_MAX (1u << 20)
+enum ledger_status ledger_note_write(
+	struct ledger *l, const char *name, struct slice bytes, struct ledger_error *err);
+enum ledger_status ledger_note_read(
+	struct ledger *l, const char *name, struct buf *out, struct ledger_error *err);
+
 /* --- Quarantine -------------------------------------------------------------------------------- */
 
 enum ledger_held {

@@ -50,6 +50,7 @@ struct sync_field {
 struct sync_options {
 	const char *prefix;  /* of subjects and streams, a token */
 	bool create_streams; /* that are missing */
+	bool once;	     /* it ends when all is level; for sync_describe */
 	const struct sync_cluster *clusters;
 	size_t n_clusters;
 	const struct sync_domain *domains; /* none: every domain is propagated and subscribed */
@@ -78,6 +79,27 @@ enum ledger_status sync_turn(struct sync *s, uint64_t timeout, struct ledger_err
  * `peers` other nodes have named since the start here too? Else `why` says what is missing.
  */
 bool sync_is_level(const struct sync *s, size_t peers, struct buf *why);
+
+/* How far it is: since the start, and as far as is known still to come. */
+struct sync_progress {
+	uint64_t received, to_receive; /* events; to come: what peers have said they have */
+	uint64_t messages; /* that the streams still have for us; of any number of events */
+	uint64_t published, to_publish;
+};
+void sync_progress(struct sync *s, struct sync_progress *out);
+
+/*
+ * What it knows beside the ledger, as one JSON object on a line, for `status`: clusters, streams and
+ * consumers, what is missing, peers, events that are too large, ceilings. `sync_has_news`: it would say
+ * something else than the last time that matters.
+ */
+void sync_describe(struct sync *s, struct buf *out);
+bool sync_has_news(const struct sync *s);
+/* Takes over from the description of an earlier run what cannot be known any more. */
+void sync_recall(struct sync *s, struct slice description);
+
+/* Is there one on the ledger of this path? LEDGER_REFUSED, …: it cannot be known. */
+enum ledger_status sync_is_running(const char *ledger, bool *running, struct ledger_error *err);
 
 /* Stops taking and sending anything new, keeps cursors, sends what is queued; a second or so. */
 enum ledger_status sync_drain(struct sync *s, struct ledger_error *err);

@@ -273,3 +273,55 @@ enum ledger_status ledger_peer_heads(
 		TRY(fn(&p, context, err));
 	}
 }
+
+enum ledger_status ledger_peers(
+	struct ledger *l, ledger_peer_fn *fn, void *context, struct ledger_error *err)
+{
+	CLEANUP_READ_TXN struct read_txn txn = { 0 };
+	CLEANUP_OWN_STMT struct stmt *st = NULL;
+	TRY(read_txn_begin(&txn, l->store, err));
+	TRY(store_prepare(l->store, SQL_PEERS, &st, err));
+	for (;;) {
+		struct ledger_peer peer;
+		bool row;
+		TRY(stmt_row(l->store, st, &row, err));
+		if (!row)
+			return LEDGER_OK;
+		peer.node = column_text(st, 0);
+		if (!peer.node.ptr || !column_u64(st, 1, &peer.epoch) ||
+			!column_u64(st, 2, &peer.time))
+			return malformed(l, "peer", err);
+		TRY(fn(&peer, context, err));
+	}
+}
+
+static enum ledger_status read_gap(
+	struct ledger *l, struct stmt *st, struct ledger_gap *gap, struct ledger_error *err)
+{
+	gap->chain.origin = column_text(st, 0);
+	gap->chain.domain = column_text(st, 2);
+	if (!gap->chain.origin.ptr || !column_u64(st, 1, &gap->chain.epoch) ||
+		!gap->chain.domain.ptr || !column_u64(st, 3, &gap->named) ||
+		!column_u64(st, 4, &gap->peers))
+		return malformed(l, "peer_head", err);
+	return ledger_chain_end(l, &gap->chain, &gap->have, err);
+}
+
+enum ledger_status ledger_gaps(
+	struct ledger *l, ledger_gap_fn *fn, void *context, struct ledger_error *err)
+{
+	CLEANUP_READ_TXN struct read_txn txn = { 0 };
+	CLEANUP_OWN_STMT struct stmt *st = NULL;
+	TRY(read_txn_begin(&txn, l->store, err));
+	TRY(store_prepare(l->store, SQL_PEER_GAPS, &st, err));
+	for (;;) {
+		struct ledger_gap gap;
+		bool row;
+		TRY(stmt_row(l->store, st, &row, err));
+		if (!row)
+			return LEDGER_OK;
+		TRY(read_gap(l, st, &gap, err));
+		if (gap.named > gap.have)
+			TRY(fn(&gap, context, err));
+	}
+}

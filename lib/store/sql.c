@@ -258,6 +258,9 @@ static const char *const texts[SQL_COUNT_] = {
 		"counter, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
 		"ON CONFLICT (node, origin, epoch, domain) DO UPDATE SET sequence = ?5, hash = ?6, "
 		"sender_epoch = ?7, counter = ?8, time = ?9",
+	[SQL_PEERS] = "SELECT node, epoch, time FROM peer ORDER BY node",
+	[SQL_PEER_GAPS] = "SELECT origin, epoch, domain, max(sequence), count(*) FROM peer_head "
+			  "GROUP BY origin, epoch, domain",
 
 	[SQL_WORDS_DOMAIN] = "SELECT name FROM domain ORDER BY name",
 	[SQL_WORDS_ORIGIN] = "SELECT DISTINCT origin FROM chain ORDER BY origin",

@@ -18,14 +18,20 @@
 #include "link.h"
 #include "subject.h"
 
+/*
+ * Ceilings. What lies beyond one is said (report_beyond) and shown by `status`; it loses speed, not
+ * events: what is not published or taken from streams is brought by repair. Memory that is not used
+ * is not touched.
+ */
 #define CLUSTERS_MAX 8
-#define TRACKS_MAX   (CLUSTERS_MAX * 64)
-#define SOURCES_MAX  1024
-#define SENT_MAX     64 /* frames under way, of all clusters */
-#define CHAINS_MAX   4096
-#define PEERS_MAX    64
+#define TRACKS_MAX   4096  /* domains, each once for each of its clusters */
+#define SOURCES_MAX  16384 /* chains of this node, likewise */
+#define SENT_MAX     64	   /* frames under way, of all clusters */
+#define CHAINS_MAX   16384
+#define PEERS_MAX    64 /* one that is silent makes room; a bit each in struct chain */
 #define ASKS_MAX     4
-#define ANSWERS_MAX  64
+#define ANSWERS_MAX  64 /* who gets no answer asks again */
+#define LARGE_MAX    64 /* listed; the rest is counted */
 
 #define BATCH_EVENTS 4096u
 #define BATCH_BYTES  (4u << 20)
@@ -41,6 +47,10 @@ struct cluster {
 	bool up;
 	uint64_t failures; /* in a row; three: another one is tried */
 	uint64_t rest;	   /* nothing is published before this moment */
+	uint64_t since;	   /* wall clock: up, or down, since then */
+	uint64_t losses;   /* connections that were lost */
+	char server[128];  /* that we are connected to, or were last */
+	char trouble[256]; /* why not; "": all is well */
 };
 
 enum track_state {
@@ -61,20 +71,24 @@ struct track {
 	bool renewed;  /* the consumer was deleted: the next one is new */
 	uint64_t rest; /* nothing is asked before this moment */
 	struct link_stream stream;
-	char created[40];    /* of the stream that is there; "": not known yet */
-	uint64_t made;	     /* the same in µs */
-	uint64_t taken;	     /* sequence of the last message taken, or in the batch */
-	uint64_t committed;  /* the same, in the ledger */
-	uint64_t place;	     /* of the last delivery; 0: none yet */
-	uint64_t known_last; /* the stream had this when it was looked up */
-	uint64_t hole;	     /* what was taken when deliveries were found missing, plus 1 */
-	bool left;	     /* likewise: it had messages */
-	uint64_t first;	     /* likewise, the first of them; 0: none */
-	uint64_t grown;	     /* when it was last seen to have more than before */
-	uint64_t stored;     /* sequence of the last message of ours that was acknowledged */
-	uint64_t sure;	     /* the stream had this when it was asked for */
-	uint64_t failures;   /* look-ups in a row: three, and another cluster is tried */
-	uint64_t checked;    /* when the stream was last looked up */
+	char created[40];	  /* of the stream that is there; "": not known yet */
+	uint64_t made;		  /* the same in µs */
+	uint64_t taken;		  /* sequence of the last message taken, or in the batch */
+	uint64_t committed;	  /* the same, in the ledger */
+	uint64_t place;		  /* of the last delivery; 0: none yet */
+	uint64_t known_last;	  /* the stream had this when it was looked up */
+	uint64_t hole;		  /* what was taken when deliveries were found missing, plus 1 */
+	bool left;		  /* likewise: it had messages */
+	uint64_t first;		  /* likewise, the first of them; 0: none */
+	uint64_t grown;		  /* when it was last seen to have more than before */
+	uint64_t stored;	  /* sequence of the last message of ours that was acknowledged */
+	uint64_t sure;		  /* the stream had this when it was asked for */
+	uint64_t failures;	  /* look-ups in a row: three, and another cluster is tried */
+	uint64_t checked;	  /* when the stream was last looked up */
+	uint64_t messages, bytes; /* it had then */
+	uint64_t pending;	  /* messages to come, at the last one */
+	uint64_t redelivered;	  /* messages that came again */
+	char trouble[256];	  /* what is wrong with the stream; "": nothing */
 	char consumer[LINK_NAME_MAX];
 	char ack[SUBJECT_MAX]; /* of the last message in the batch; "": none */
 };
@@ -88,6 +102,7 @@ struct source {
 	uint64_t head;	/* that is there */
 	size_t limit;	/* bytes, after the server refused more; 0: none */
 	uint64_t round; /* of the ids; another one after each loss */
+	uint64_t told;	/* events acknowledged since that was last said */
 };
 
 enum sent_state { SENT_FREE, SENT_UNDERWAY, SENT_FAILED, SENT_STORED };
@@ -147,6 +162,21 @@ struct answer {
 	bool branches;
 };
 
+/* An event that a cluster's servers do not take. */
+struct large {
+	char cluster[65], domain[65];
+	uint64_t epoch, sequence, bytes;
+};
+
+enum ceiling { CEILING_DOMAINS, CEILING_SOURCES, CEILING_CHAINS, CEILING_PEERS };
+#define SYNC_CEILINGS 4
+
+/* What was given up because there is too much of it. */
+struct beyond {
+	uint64_t times;
+	uint64_t said;
+};
+
 /* What was received and is not in the ledger yet. */
 struct batch {
 	struct arena arena;
@@ -178,7 +208,16 @@ struct sync {
 	bool more;	 /* the next turn has work already */
 	bool stopping;
 	uint64_t inserted, refused; /* since the last log line */
+	uint64_t inserting;	    /* since when there was something to report */
 	uint64_t last_report;
+	uint64_t caught;	      /* events since everything was level */
+	uint64_t received, published; /* events since the start */
+	uint64_t left, counted;	      /* events that peers have and we lack, and when that was so */
+	struct large large[LARGE_MAX];
+	size_t n_large;
+	uint64_t large_events;
+	struct beyond beyond[SYNC_CEILINGS];
+	bool news; /* a description of before is no longer right */
 
 	struct cluster clusters[CLUSTERS_MAX]; /* by priority */
 	size_t n_clusters;
@@ -189,6 +228,8 @@ struct sync {
 	struct sent sent[SENT_MAX];
 	struct frame frame;
 	uint64_t saved_at;
+	bool unsaved;	     /* a cursor has moved since then */
+	uint64_t publishing; /* when it was last reported that something was published */
 
 	struct batch batch;
 	struct reply reply;
@@ -261,8 +302,17 @@ enum ledger_status publish_stored(
 void publish_disconnected(struct sync *s, size_t cluster);
 /* A stream has lost messages: goes back to what peers have proven, and sends the rest once more. */
 enum ledger_status publish_lost(struct sync *s, size_t track, struct ledger_error *err);
+struct cluster *publish_cluster(struct sync *s, const struct source *source);
+/* Do two sources publish the same chain? */
+bool publish_same_chain(const struct sync *s, const struct source *a, const struct source *b);
+
+/* --- published.c ------------------------------------------------------------------------------- */
+
+#define PUBLISH_SAVE_INTERVAL TIME_SECOND
 enum ledger_status publish_save(struct sync *s, struct ledger_error *err);
 bool publish_is_level(const struct sync *s, struct buf *why);
+/* Events that wait to be acknowledged. */
+uint64_t publish_left(const struct sync *s);
 
 /* --- track.c ----------------------------------------------------------------------------------- */
 
@@ -286,6 +336,15 @@ enum ledger_status take_lines(struct sync *s, struct slice lines, struct chain *
 	const char *peer, struct ledger_error *err);
 enum ledger_status take_commit(struct sync *s, struct ledger_error *err);
 void take_done(struct sync *s);
+
+/* --- report.c ------------------------------------------------------------------------------------ */
+
+/* Something was given up; `consequence` for the log, which says it once a minute. */
+void report_beyond(struct sync *s, enum ceiling ceiling, const char *consequence);
+void report_received(struct sync *s);
+void report_large(struct sync *s, const struct large *large);
+/* Events a second. */
+uint64_t report_rate(uint64_t events, uint64_t us);
 
 /* --- hold.c: chains of which something is missing --------------------------------------------------- */
 

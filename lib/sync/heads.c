@@ -23,6 +23,7 @@
 #define INTERVAL      (5 * TIME_SECOND)
 #define HEADS_MAX     1000 /* in one statement */
 #define KEEP_INTERVAL (10 * TIME_SECOND)
+#define SILENCE	      (600 * TIME_SECOND)
 #define PATIENCE      TIME_SECOND /* what a head names may be on its way through a stream */
 
 /* --- Saying -------------------------------------------------------------------------------------- */
@@ -200,14 +201,31 @@ static bool read_head(
 	       hash.len == 2 * EVENT_HASH_SIZE && slice_unhex(hash, out->hash, EVENT_HASH_SIZE);
 }
 
+/* One that nobody has heard for long makes room for another; PEERS_MAX: none has been silent. */
+static size_t silent_peer(struct sync *s)
+{
+	size_t slot = 0;
+	for (size_t i = 1; i < s->n_peers; i++)
+		if (s->peers[i].heard < s->peers[slot].heard)
+			slot = i;
+	if (s->now < s->peers[slot].heard + SILENCE)
+		return PEERS_MAX;
+	for (size_t i = 0; i < s->n_chains; i++)
+		s->chains[i].who &= ~(UINT64_C(1) << slot);
+	return slot;
+}
+
 static struct peer *find_peer(struct sync *s, const char *node)
 {
 	for (size_t i = 0; i < s->n_peers; i++)
 		if (strcmp(s->peers[i].node, node) == 0)
 			return &s->peers[i];
-	if (s->n_peers == PEERS_MAX)
+	size_t slot = s->n_peers < PEERS_MAX ? s->n_peers++ : silent_peer(s);
+	if (slot == PEERS_MAX) {
+		report_beyond(s, CEILING_PEERS, "they are not asked for what is missing");
 		return NULL;
-	struct peer *p = &s->peers[s->n_peers++];
+	}
+	struct peer *p = &s->peers[slot];
 	*p = (struct peer){ 0 };
 	memcpy(p->node, node, strlen(node) + 1);
 	SAY(s, "peer", WORD("node", node));

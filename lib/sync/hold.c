@@ -38,8 +38,10 @@ struct chain *hold_chain(struct sync *s, struct slice origin, uint64_t epoch, st
 		return c;
 	while (slot < s->n_chains && !is_idle(&s->chains[slot]))
 		slot++;
-	if (slot == CHAINS_MAX)
+	if (slot == CHAINS_MAX) {
+		report_beyond(s, CEILING_CHAINS, "they wait until others are whole");
 		return NULL;
+	}
 	if (slot == s->n_chains)
 		s->n_chains++;
 	c = &s->chains[slot];

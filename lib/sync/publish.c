@@ -9,12 +9,14 @@
 #include "engine.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+
+#include "../event/line.h"
 
 #include "../base/banned.h"
 
 #define FAILURES_MAX  3
 #define FRAMES_A_TURN 16
-#define SAVE_INTERVAL TIME_SECOND
 
 /* --- What there is to publish -------------------------------------------------------------------- */
 
@@ -34,9 +36,10 @@ static enum ledger_status look_at_track(
 		struct ledger_chain_name name = { chain->origin, chain->epoch, chain->domain };
 		struct slice cluster =
 			slice_of(s->clusters[s->tracks[track].cluster].options->name);
-		if (s->n_sources == SOURCES_MAX)
-			return fail(
-				err, LEDGER_USAGE, "more than %d chains to publish", SOURCES_MAX);
+		if (s->n_sources == SOURCES_MAX) {
+			report_beyond(s, CEILING_SOURCES, "the others get those by repair only");
+			return LEDGER_OK;
+		}
 		source = &s->sources[s->n_sources];
 		*source = (struct source){ .track = track, .epoch = chain->epoch };
 		TRY(ledger_published_get(s->ledger, cluster, &name, &source->acked, err));
@@ -68,13 +71,12 @@ enum ledger_status publish_look(struct sync *s, struct ledger_error *err)
 
 /* --- Where it goes ------------------------------------------------------------------------------- */
 
-static struct cluster *cluster_of(struct sync *s, const struct source *source)
+struct cluster *publish_cluster(struct sync *s, const struct source *source)
 {
 	return &s->clusters[s->tracks[source->track].cluster];
 }
 
-/* Do two sources publish the same chain? */
-static bool is_same_chain(const struct sync *s, const struct source *a, const struct source *b)
+bool publish_same_chain(const struct sync *s, const struct source *a, const struct source *b)
 {
 	return a->epoch == b->epoch &&
 	       strcmp(s->tracks[a->track].domain, s->tracks[b->track].domain) == 0;
@@ -83,7 +85,7 @@ static bool is_same_chain(const struct sync *s, const struct source *a, const st
 /* A connection is not enough: a stream that is missing takes nothing. */
 static bool works(struct sync *s, const struct source *source)
 {
-	return cluster_of(s, source)->failures < FAILURES_MAX &&
+	return publish_cluster(s, source)->failures < FAILURES_MAX &&
 	       s->tracks[source->track].failures < FAILURES_MAX;
 }
 
@@ -95,9 +97,9 @@ static bool is_elsewhere(struct sync *s, struct source *source)
 	size_t working = 0;
 	for (size_t i = 0; i < s->n_sources && s->n_clusters > 1; i++) {
 		struct source *other = &s->sources[i];
-		if (other == source || !is_same_chain(s, other, source))
+		if (other == source || !publish_same_chain(s, other, source))
 			continue;
-		if (cluster_of(s, other) < cluster_of(s, source) && works(s, other))
+		if (publish_cluster(s, other) < publish_cluster(s, source) && works(s, other))
 			working++;
 		if (!dual && source->acked < other->acked && source->next <= other->acked) {
 			source->next = other->acked + 1;
@@ -113,6 +115,7 @@ struct building {
 	struct sync *s;
 	uint64_t last; /* not beyond this one */
 	enum frame_outcome outcome;
+	uint64_t bytes; /* of the event that is too large */
 };
 
 static enum ledger_status add_event(
@@ -126,21 +129,26 @@ static enum ledger_status add_event(
 		return LEDGER_OK;
 	if (b->outcome == FRAME_NO_MEMORY)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	if (b->outcome == FRAME_TOO_LARGE) {
+		CLEANUP_BUF struct buf line = { 0 };
+		event_add_line(&line, event);
+		b->bytes = line.len;
+	}
 	return fail(err, LEDGER_NO, "enough");
 }
 
 static enum ledger_status build_frame(struct sync *s, const struct source *source, uint64_t first,
-	uint64_t last, enum frame_outcome *outcome, struct ledger_error *err)
+	uint64_t last, struct building *out, struct ledger_error *err)
 {
 	struct ledger_chain_name name = { slice_of(s->node), source->epoch,
 		slice_of(s->tracks[source->track].domain) };
-	struct building b = { s, last, FRAME_ADDED };
-	size_t limit = link_max_payload(cluster_of(s, source)->link);
+	struct building b = { s, last, FRAME_ADDED, 0 };
+	size_t limit = link_max_payload(publish_cluster(s, source)->link);
 	frame_reset(&s->frame);
 	s->frame.limit = source->limit && source->limit < limit ? source->limit : limit;
 	enum ledger_status status =
 		ledger_read_chain(s->ledger, &name, first, FRAME_BYTES_MAX, add_event, &b, err);
-	*outcome = b.outcome;
+	*out = b;
 	return status == LEDGER_NO ? LEDGER_OK : status;
 }
 
@@ -157,7 +165,7 @@ static enum ledger_status send_frame(
 		.stream = slice_of(t->stream.name),
 		.id = slice_of(id),
 		.data = buf_slice(&s->frame.lines) };
-	return link_store(cluster_of(s, source)->link, &message,
+	return link_store(publish_cluster(s, source)->link, &message,
 		tag_of(TAG_SENT, s->sent[slot].generation, slot), err);
 }
 
@@ -192,19 +200,31 @@ static void count_failure(struct sync *s, struct cluster *c)
 	publish_disconnected(s, (size_t)(c - s->clusters));
 }
 
+/* Peers get it by repair. */
+static void note_large(
+	struct sync *s, const struct source *source, uint64_t sequence, uint64_t bytes)
+{
+	struct large large = { .epoch = source->epoch, .sequence = sequence, .bytes = bytes };
+	const struct cluster *c = publish_cluster(s, source);
+	snprintf(large.cluster, sizeof(large.cluster), "%s", c->options->name);
+	snprintf(large.domain, sizeof(large.domain), "%s", s->tracks[source->track].domain);
+	WARN(s, "too-large", WORD("cluster", large.cluster), WORD("domain", large.domain),
+		NUMBER("sequence", sequence), NUMBER("bytes", bytes),
+		NUMBER("limit", link_max_payload(c->link)));
+	report_large(s, &large);
+}
+
 /* The frame of a slot; LEDGER_NO: nothing was sent. */
 static enum ledger_status send_slot(struct sync *s, size_t slot, struct ledger_error *err)
 {
 	struct sent *sent = &s->sent[slot];
 	struct source *source = &s->sources[sent->source];
-	enum frame_outcome outcome;
+	struct building built;
 	struct ledger_error why;
-	TRY(build_frame(s, source, sent->first, sent->last, &outcome, err));
+	TRY(build_frame(s, source, sent->first, sent->last, &built, err));
 	if (s->frame.events == 0) {
-		/* Peers get it by repair, in the sizes that they can take. */
-		if (outcome == FRAME_TOO_LARGE)
-			WARN(s, "too-large", WORD("domain", s->tracks[source->track].domain),
-				NUMBER("sequence", sent->first));
+		if (built.outcome == FRAME_TOO_LARGE)
+			note_large(s, source, sent->first, built.bytes);
 		sent->last = sent->first;
 		sent->state = SENT_STORED;
 		return LEDGER_OK;
@@ -219,7 +239,7 @@ static enum ledger_status send_slot(struct sync *s, size_t slot, struct ledger_e
 	if (send_frame(s, source, slot, &why) != LEDGER_OK) {
 		sent->state = SENT_FAILED;
 		if (why.status != LEDGER_BUSY)
-			count_failure(s, cluster_of(s, source));
+			count_failure(s, publish_cluster(s, source));
 	}
 	return LEDGER_OK;
 }
@@ -241,8 +261,12 @@ static void move_cursor(struct sync *s, size_t index)
 		if (sent->state != SENT_STORED || sent->source != index ||
 			sent->first > source->acked + 1)
 			continue;
-		if (sent->last > source->acked)
+		if (sent->last > source->acked) {
+			s->published += sent->last - source->acked;
+			source->told += sent->last - source->acked;
+			s->unsaved = true;
 			source->acked = sent->last;
+		}
 		sent->state = SENT_FREE;
 		i = (size_t)-1;
 	}
@@ -250,7 +274,7 @@ static void move_cursor(struct sync *s, size_t index)
 
 static bool may_send(struct sync *s, const struct source *source)
 {
-	struct cluster *c = cluster_of(s, source);
+	struct cluster *c = publish_cluster(s, source);
 	const struct track *t = &s->tracks[source->track];
 	if (!c->up || !t->created[0] || s->stopping)
 		return false;
@@ -305,7 +329,11 @@ enum ledger_status publish_step(struct sync *s, struct ledger_error *err)
 	TRY(send_again(s, err));
 	for (size_t i = 0; i < s->n_sources; i++)
 		TRY(send_new(s, i, &left, err));
-	return s->now >= s->saved_at + SAVE_INTERVAL ? publish_save(s, err) : LEDGER_OK;
+	if (s->now >= s->saved_at + PUBLISH_SAVE_INTERVAL)
+		return publish_save(s, err);
+	if (s->unsaved)
+		sync_wake_at(s, s->saved_at + PUBLISH_SAVE_INTERVAL);
+	return LEDGER_OK;
 }
 
 /* --- Answers ------------------------------------------------------------------------------------- */
@@ -313,7 +341,7 @@ enum ledger_status publish_step(struct sync *s, struct ledger_error *err)
 static void refused(struct sync *s, struct sent *sent, const struct link_event *event)
 {
 	struct source *source = &s->sources[sent->source];
-	struct cluster *c = cluster_of(s, source);
+	struct cluster *c = publish_cluster(s, source);
 	sent->state = SENT_FAILED;
 	if (event->code == 10054) {
 		size_t limit = source->limit ? source->limit : FRAME_BYTES_MAX;
@@ -374,7 +402,8 @@ static enum ledger_status send_once_more(struct sync *s, size_t index, struct le
 	uint64_t from = proven.sequence == UINT64_MAX ? 0 : proven.sequence;
 	source->round = fresh_round();
 	if (from < source->acked) {
-		WARN(s, "publishing-again", WORD("cluster", cluster_of(s, source)->options->name),
+		WARN(s, "publishing-again",
+			WORD("cluster", publish_cluster(s, source)->options->name),
 			WORD("domain", s->tracks[source->track].domain), NUMBER("from", from + 1),
 			NUMBER("to", source->acked));
 		source->acked = from;
@@ -407,7 +436,7 @@ enum ledger_status publish_stored(
 	}
 	size_t source = sent->source, track = s->sources[source].track;
 	struct track *t = &s->tracks[track];
-	cluster_of(s, &s->sources[source])->failures = 0;
+	publish_cluster(s, &s->sources[source])->failures = 0;
 	if (event->duplicate) {
 		sent->round = fresh_round();
 		sent->state = SENT_FAILED;
@@ -419,70 +448,4 @@ enum ledger_status publish_stored(
 	sent->state = SENT_STORED;
 	move_cursor(s, source);
 	return lost ? publish_lost(s, track, err) : LEDGER_OK;
-}
-
-/* --- The cursor in the ledger ---------------------------------------------------------------------- */
-
-/* A stream that is only published to: where it stood, to find later that it has lost something. */
-static enum ledger_status save_places(struct sync *s, struct ledger_error *err)
-{
-	for (size_t i = 0; i < s->n_tracks; i++) {
-		struct track *t = &s->tracks[i];
-		struct ledger_stream_place place = { slice_of(
-							     s->clusters[t->cluster].options->name),
-			slice_of(t->domain), t->made, t->stored };
-		struct ledger_accepted none;
-		if (t->subscribe || t->stored <= t->committed)
-			continue;
-		s->saved_at = s->now;
-		TRY(ledger_accept(s->ledger, NULL, 0, &place, 1, &none, err));
-		t->committed = t->stored;
-	}
-	return LEDGER_OK;
-}
-
-enum ledger_status publish_save(struct sync *s, struct ledger_error *err)
-{
-	enum ledger_status places = save_places(s, err);
-	if (places)
-		return places == LEDGER_BUSY ? LEDGER_OK : places;
-	for (size_t i = 0; i < s->n_sources; i++) {
-		struct source *source = &s->sources[i];
-		struct ledger_published p = {
-			.cluster = slice_of(cluster_of(s, source)->options->name),
-			.chain = { slice_of(s->node), source->epoch,
-				slice_of(s->tracks[source->track].domain) },
-			.sequence = source->acked,
-		};
-		if (source->saved == source->acked)
-			continue;
-		s->saved_at = s->now;
-		enum ledger_status status = ledger_published_set(s->ledger, &p, 1, err);
-		if (status == LEDGER_BUSY)
-			return LEDGER_OK;
-		TRY(status);
-		source->saved = source->acked;
-		SAY(s, "published", TEXT("cluster", p.cluster), TEXT("domain", p.chain.domain),
-			NUMBER("sequence", p.sequence));
-	}
-	return LEDGER_OK;
-}
-
-bool publish_is_level(const struct sync *s, struct buf *why)
-{
-	if (s->changed)
-		buf_add_text(why, "new events were not looked at yet");
-	for (size_t i = 0; i < s->n_sources && !s->changed; i++) {
-		const struct source *source = &s->sources[i];
-		uint64_t acked = 0;
-		for (size_t j = 0; j < s->n_sources && acked < source->head; j++)
-			if (s->sources[j].acked > acked && is_same_chain(s, source, &s->sources[j]))
-				acked = s->sources[j].acked;
-		if (acked >= source->head)
-			continue;
-		buf_addf(why, "%" PRIu64 " events of domain %s are not published",
-			source->head - acked, s->tracks[source->track].domain);
-		return false;
-	}
-	return !s->changed;
 }

@@ -71,8 +71,10 @@ static enum ledger_status fill_stream(const struct sync *s, const struct sync_do
 static enum ledger_status add_track(struct sync *s, const struct sync_domain *route, size_t cluster,
 	struct slice domain, struct ledger_error *err)
 {
-	if (s->n_tracks == TRACKS_MAX)
-		return fail(err, LEDGER_USAGE, "more than %d domains on clusters", TRACKS_MAX);
+	if (s->n_tracks == TRACKS_MAX) {
+		report_beyond(s, CEILING_DOMAINS, "the others get those by repair only");
+		return LEDGER_OK;
+	}
 	struct track *t = &s->tracks[s->n_tracks];
 	*t = (struct track){
 		.cluster = cluster,

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -50,9 +49,11 @@ static enum ledger_status lock(struct sync *s, struct ledger_error *err)
 	s->lock = open(buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (s->lock < 0)
 		return fail_errno(err, "cannot open %s", buf_text(&path));
-	if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
+	/* Not flock(2): nobody could look whether it is held without holding it. */
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	if (fcntl(s->lock, F_OFD_SETLK, &lock) == 0)
 		return LEDGER_OK;
-	if (errno != EWOULDBLOCK)
+	if (errno != EAGAIN && errno != EACCES)
 		return fail_errno(err, "cannot lock %s", buf_text(&path));
 	fail(err, LEDGER_BUSY, "another serve-sync runs on %s", ledger_path(s->ledger));
 	return hint(err, "stop that one first; 'fuser %s' names it", buf_text(&path));
@@ -186,6 +187,10 @@ static void connected(struct sync *s, size_t cluster, const struct link_event *e
 	SAY(s, "connected", WORD("cluster", c->options->name), TEXT("server", event->text));
 	c->up = true;
 	c->failures = c->rest = 0;
+	c->since = time_now();
+	c->trouble[0] = '\0';
+	snprintf(c->server, sizeof(c->server), "%.*s", SLICE_ARG(event->text));
+	s->news = true;
 	track_connected(s, cluster);
 	heads_soon(s, 0);
 }
@@ -196,8 +201,13 @@ static void disconnected(struct sync *s, size_t cluster, const struct link_event
 	WARN(s, "disconnected", WORD("cluster", c->options->name), TEXT("text", event->text),
 		NUMBER("retry_ms", event->number / 1000));
 	c->failures++;
+	snprintf(c->trouble, sizeof(c->trouble), "%.*s", SLICE_ARG(event->text));
+	if (c->up || !c->since)
+		c->since = time_now();
+	s->news = s->news || c->up || c->failures == 1;
 	if (c->up) {
 		c->up = false;
+		c->losses++;
 		track_disconnected(s, cluster);
 		publish_disconnected(s, cluster);
 	}
@@ -263,15 +273,6 @@ static enum ledger_status listen_to(struct sync *s, size_t cluster, struct ledge
 
 /* --- The loop -------------------------------------------------------------------------------------- */
 
-static void report(struct sync *s)
-{
-	if (s->inserted == 0 || s->now < s->last_report + TIME_SECOND)
-		return;
-	SAY(s, "received", NUMBER("events", s->inserted));
-	s->inserted = 0;
-	s->last_report = s->now;
-}
-
 static enum ledger_status step(struct sync *s, struct ledger_error *err)
 {
 	for (size_t i = 0; i < s->n_clusters; i++)
@@ -288,7 +289,7 @@ static enum ledger_status step(struct sync *s, struct ledger_error *err)
 	TRY(heads_step(s, err));
 	repair_step(s);
 	TRY(repair_answer(s, err));
-	report(s);
+	report_received(s);
 	return LEDGER_OK;
 }
 
@@ -325,8 +326,8 @@ bool sync_is_level(const struct sync *s, size_t peers, struct buf *why)
 	for (size_t i = 0; i < s->n_peers; i++)
 		level += s->peers[i].level;
 	if (level < peers)
-		buf_addf(why, "%zu of %zu nodes have said that they have what is here", level,
-			peers);
+		buf_addf(why, "of %zu other nodes %zu were heard whose events are all here", peers,
+			level);
 	return level >= peers;
 }
 

@@ -168,6 +168,8 @@ enum ledger_status take_message(
 		return LEDGER_OK;
 	if (!is_next(s, t, event))
 		return LEDGER_OK;
+	t->pending = event->pending;
+	t->redelivered += event->delivered > 1;
 	TRY(add_message(s, t, event, err));
 	if (t->state != TRACK_READY)
 		return LEDGER_OK;
@@ -225,6 +227,7 @@ static void look_at(struct sync *s, struct ledger_received *r, const struct ledg
 	switch (a->outcome) {
 	case LEDGER_INSERTED:
 		s->inserted++;
+		s->received++;
 		c = s->n_chains && r->event
 			    ? hold_find(s, r->event->origin, r->event->epoch, r->event->domain)
 			    : NULL;

@@ -123,13 +123,30 @@ static void note_extent(struct sync *s, struct track *t, const struct link_strea
 		t->grown = s->now;
 	t->first = info->messages ? info->first : 0;
 	t->known_last = info->last;
+	t->messages = info->messages;
+	t->bytes = info->bytes;
 	t->left = info->messages > 0;
+}
+
+static void say_trouble(struct sync *s, struct track *t, const char *kind, const char *text)
+{
+	int n = snprintf(t->trouble, sizeof(t->trouble), "%s%s", kind, text);
+	size_t end = n < 0			      ? 0
+		     : (size_t)n < sizeof(t->trouble) ? (size_t)n
+						      : sizeof(t->trouble) - 1;
+	while (end > 0 && t->trouble[end - 1] == '\n')
+		t->trouble[--end] = '\0';
+	s->news = true;
 }
 
 static void show_differences(struct sync *s, struct track *t, const struct link_stream *info)
 {
 	CLEANUP_BUF struct buf lines = { 0 };
-	if (t->told || !link_stream_differs(info, &t->stream, &lines))
+	t->trouble[0] = '\0';
+	if (!link_stream_differs(info, &t->stream, &lines))
+		return;
+	say_trouble(s, t, "differs: ", buf_text(&lines));
+	if (t->told)
 		return;
 	WARN(s, "stream-differs", WORD("cluster", cluster_name(s, t)), WORD("stream", info->name),
 		TEXT("differences", buf_slice(&lines)));
@@ -160,7 +177,7 @@ static enum ledger_status found_stream(
 	memcpy(t->created, info->created, sizeof(t->created));
 	TRY(find_place(s, t, info, err));
 	t->state = t->subscribe ? TRACK_CONSUMER : TRACK_READY;
-	s->more = true;
+	s->more = s->news = true;
 	return LEDGER_OK;
 }
 
@@ -168,7 +185,6 @@ static void no_stream(struct sync *s, struct track *t)
 {
 	struct ledger_error err;
 	t->created[0] = '\0';
-	t->failures++;
 	if (s->options->create_streams) {
 		SAY(s, "stream-created", WORD("cluster", cluster_name(s, t)),
 			WORD("stream", t->stream.name));
@@ -177,6 +193,8 @@ static void no_stream(struct sync *s, struct track *t)
 			rest(s, t, RETRY);
 		return;
 	}
+	t->failures++;
+	say_trouble(s, t, "missing", "");
 	if (!t->told)
 		WARN(s, "stream-missing", WORD("cluster", cluster_name(s, t)),
 			WORD("stream", t->stream.name),
@@ -201,6 +219,8 @@ enum ledger_status track_stream(
 		return LEDGER_OK;
 	}
 	t->failures++;
+	say_trouble(
+		s, t, "", event->text.ptr ? event->text.ptr : ledger_status_name(event->status));
 	rest(s, t, event->status == LEDGER_CONFLICT ? 0 : RETRY);
 	return LEDGER_OK;
 }
@@ -251,6 +271,7 @@ static void start_pull(struct sync *s, struct track *t)
 		return;
 	}
 	t->state = TRACK_READY;
+	s->news = true;
 	SAY(s, "receiving", WORD("cluster", cluster_name(s, t)), WORD("domain", t->domain),
 		NUMBER("from", t->taken + 1), NUMBER("last", t->known_last));
 }
@@ -324,12 +345,28 @@ void track_step(struct sync *s)
 	}
 }
 
+/* A cluster that cannot be used is no reason to wait where another one takes the domain. */
+static bool is_covered(const struct sync *s, const struct track *t)
+{
+	if (s->clusters[t->cluster].failures < 3 && t->failures < 3)
+		return false;
+	for (size_t i = 0; i < s->n_tracks; i++) {
+		const struct track *other = &s->tracks[i];
+		if (other->state == TRACK_READY && other->created[0] &&
+			strcmp(other->domain, t->domain) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool track_is_level(const struct sync *s, struct buf *why)
 {
 	for (size_t i = 0; i < s->n_tracks; i++) {
 		const struct track *t = &s->tracks[i];
 		bool ready = t->state == TRACK_READY && t->created[0];
 		if (ready && (!t->subscribe || !t->left || t->committed >= t->known_last))
+			continue;
+		if (!ready && is_covered(s, t))
 			continue;
 		if (ready)
 			buf_addf(why, "%" PRIu64 " messages of stream %s are not here",

@@ -28,7 +28,7 @@ prepare() {
 
 @test "--once without a server gives up in time and says what is missing" {
 	fails 21 ledgerbox serve-sync --config nodes.yaml --once --within 300ms
-	[[ "$stderr" == *'event=disconnected cluster=shop'*'not level yet: of domain inventory 3 events are not published'* ]]
+	[[ "$stderr" == *'event=disconnected cluster=shop'*'not level yet: 3 events of domain inventory are not published'* ]]
 }
 
 @test "with --format json every line of the log is an object" {

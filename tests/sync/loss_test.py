@@ -103,7 +103,8 @@ def a_server_that_hangs_with_all_that_is_under_way_keeps_no_other_from_being_use
         a, b = stage.nodes
         first, second = stage.servers
         stage.serve()
-        wait_for("streams", lambda: a.log().count("event=receiving") >= 2)
+        a.append(1)
+        wait_for("streams", lambda: a.log().count("domain=inventory from=1") == 2)
         first.pause()
         answered = a.append(20000)  # more frames than may be under way
         wait_for("the second", lambda: messages(second.port) > 64)
@@ -137,7 +138,17 @@ def two_clusters_get_everything_where_that_is_wanted():
             wait_for("messages", lambda port=port: messages(port) > 0)
 
 
+def once_is_level_with_the_clusters_that_work():
+    with Stage(["a", "b"], servers=2) as stage:
+        a, b = stage.nodes
+        stage.servers[0].end(signal.SIGKILL)
+        answered = a.append(20)
+        a.run("serve-sync", "--once")
+        alone(stage, b, answered)
+
+
 TESTS = [
+    once_is_level_with_the_clusters_that_work,
     what_a_server_calls_a_duplicate_is_sent_again,
     a_stream_that_was_made_anew_gets_everything_again,
     a_stream_that_was_made_anew_while_nobody_looked_gets_everything_again,

@@ -155,6 +155,8 @@ static const struct row {
 	ROW(SQL_PEER_SET, NO_PLAN),
 	ROW(SQL_PEER_HEADS, "SCAN peer_head"),
 	ROW(SQL_PEER_HEAD_SET, NO_PLAN),
+	ROW(SQL_PEERS, "SCAN peer"),
+	ROW(SQL_PEER_GAPS, "SCAN peer_head"),
 	ROW(SQL_VERIFY_BRANCHES, "SCAN branch"),
 
 	ROW(SQL_WORDS_DOMAIN, "SCAN domain USING COVERING INDEX sqlite_autoindex_domain_1"),
@@ -186,6 +188,7 @@ static const struct {
 	{ SQL_TERM_RANGE_DOWN, "the same" },
 	{ SQL_SCHEMA, "a few dozen objects" },
 	{ SQL_BRANCH_NEXT, "events that continue one event: nearly always one" },
+	{ SQL_PEER_GAPS, "the heads that peers have named: as many as there are chains and nodes" },
 	{ SQL_FORKS, "branches that begin at one place" },
 	{ SQL_FORK_EVENTS, "one branch" },
 };
