@@ -18,7 +18,8 @@ struct measure {
 	bool below; /* the alarm is below the limit, not above it */
 	/* False: there is no value. */
 	bool (*value)(const struct facts *facts, uint64_t *out);
-	bool must_be; /* and having none is an alarm too */
+	bool must_be;	     /* and having none is an alarm too … */
+	const char *unknown; /* … of these words; NULL: serve-sync has not said it */
 	struct opt_u64 warn;
 	struct opt_u64 crit;
 };
@@ -73,15 +74,108 @@ static bool quarantined(const struct facts *facts, uint64_t *out)
 	return true;
 }
 
+static bool consumer_lag(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->consumers.behind;
+	return facts->consumers.n > 0;
+}
+
+static bool consumers_stopped(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->consumers.stopped;
+	return facts->consumers.n > 0;
+}
+
+static bool parked(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->consumers.parked;
+	return facts->consumers.n > 0;
+}
+
+static bool unpublished(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.unpublished;
+	return facts->sync.expected;
+}
+
+static bool missing(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.missing;
+	return facts->sync.expected || facts->sync.peers;
+}
+
+static bool gaps(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.gaps;
+	return facts->sync.expected || facts->sync.peers;
+}
+
+static bool peer_age(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.peer_age / TIME_SECOND;
+	return facts->sync.peers > 0;
+}
+
+static bool peers_heard(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.peers_heard;
+	return facts->sync.expected || facts->sync.peers;
+}
+
+static bool daemon_down(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.daemon == DAEMON_STOPPED;
+	return facts->sync.expected && facts->sync.daemon != DAEMON_UNKNOWN;
+}
+
+static bool daemon_age(const struct facts *facts, uint64_t *out)
+{
+	*out = facts_age(facts, facts->sync.written) / TIME_SECOND;
+	return facts->sync.written > 0;
+}
+
+static bool clusters_down(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.clusters_down;
+	return sync_is_current(facts);
+}
+
+static bool streams_unusable(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.streams_unusable;
+	return sync_is_current(facts);
+}
+
+static bool too_large(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->sync.too_large;
+	return facts->sync.left.ptr != NULL;
+}
+
 static struct measure measures[] = {
-	{ "verify_age", UNIT_SECONDS, .value = verify_age, .must_be = true },
-	{ "last_event_age", UNIT_SECONDS, .value = last_event_age, .must_be = true },
+	{ "verify_age", UNIT_SECONDS, .value = verify_age, .must_be = true,
+		.unknown = "never verified" },
+	{ "last_event_age", UNIT_SECONDS, .value = last_event_age, .must_be = true,
+		.unknown = "no event" },
 	{ "file_bytes", UNIT_BYTES, .value = file_bytes },
 	{ "wal_bytes", UNIT_BYTES, .value = wal_bytes },
 	{ "free_bytes", UNIT_BYTES, .below = true, .value = free_bytes },
 	{ "cursor_lag", UNIT_EVENTS, .value = cursor_lag },
 	{ "forks", UNIT_EVENTS, .value = forks },
 	{ "quarantined", UNIT_EVENTS, .value = quarantined },
+	{ "consumer_lag", UNIT_EVENTS, .value = consumer_lag },
+	{ "consumers_stopped", UNIT_EVENTS, .value = consumers_stopped },
+	{ "parked", UNIT_EVENTS, .value = parked },
+	{ "unpublished", UNIT_EVENTS, .value = unpublished },
+	{ "missing", UNIT_EVENTS, .value = missing },
+	{ "gaps", UNIT_EVENTS, .value = gaps },
+	{ "peer_age", UNIT_SECONDS, .value = peer_age, .must_be = true },
+	{ "peers_heard", UNIT_EVENTS, .below = true, .value = peers_heard, .must_be = true },
+	{ "daemon_down", UNIT_EVENTS, .value = daemon_down, .must_be = true },
+	{ "daemon_age", UNIT_SECONDS, .value = daemon_age, .must_be = true },
+	{ "clusters_down", UNIT_EVENTS, .value = clusters_down, .must_be = true },
+	{ "streams_unusable", UNIT_EVENTS, .value = streams_unusable, .must_be = true },
+	{ "too_large", UNIT_EVENTS, .value = too_large },
 };
 
 #define N_MEASURES (sizeof(measures) / sizeof(measures[0]))
@@ -128,9 +222,9 @@ static enum ledger_status bad_limit(
 	const char *option, const char *text, const char *what, struct ledger_error *err)
 {
 	fail(err, LEDGER_USAGE, "%s %.80s: %s", option, text, what);
-	return hint(err,
-		"names: verify_age and last_event_age (seconds, or 2d), file_bytes, wal_bytes and "
-		"free_bytes (bytes, or 1GiB), cursor_lag (events), forks, quarantined");
+	return hint(err, "ages are seconds, or 2d; bytes are bytes, or 1GiB; the rest are numbers. "
+			 "The names: "
+			 "man ledgerbox-status, CHECK");
 }
 
 static enum ledger_status set_limit(const char *option, const char *text, struct ledger_error *err)
@@ -226,8 +320,8 @@ static void judge_measure(struct verdict *v, const struct measure *m, const stru
 		if (known)
 			add_value(why, m->unit, value);
 		else
-			buf_add_text(why, m->value == verify_age ? "unknown: never verified"
-								 : "unknown: no event");
+			buf_addf(why, "unknown: %s",
+				m->unknown ? m->unknown : "no word of serve-sync or of others");
 	}
 	if (!known)
 		return;

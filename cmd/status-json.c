@@ -139,6 +139,7 @@ static void add_verify(struct buf *out, const struct facts *facts)
 }
 
 struct items {
+	struct ledger *l;
 	struct buf *out;
 	bool any;
 };
@@ -146,48 +147,102 @@ struct items {
 static enum ledger_status add_peer(
 	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
 {
-	static const char *const words[] = { [LEDGER_ABSENT] = "ahead",
-		[LEDGER_PRESENT] = "proven",
-		[LEDGER_IN_BRANCH] = "forked",
-		[LEDGER_OTHER] = "differs" };
 	struct items *items = context;
-	(void)err;
+	struct ledger_chain_name chain = { p->head.origin, p->head.epoch, p->head.domain };
+	uint64_t behind;
+	TRY(status_behind(items->l, &chain, p->head.sequence, &behind, err));
 	buf_add_text(items->out, items->any ? ",{\"node\":" : "{\"node\":");
 	json_add_string(items->out, p->node);
 	add_text(items->out, "origin", p->head.origin);
 	add_u64(items->out, "epoch", p->head.epoch);
 	add_text(items->out, "domain", p->head.domain);
 	add_u64(items->out, "sequence", p->head.sequence);
-	add_text(items->out, "state", slice_of(words[p->presence]));
+	add_u64(items->out, "behind", behind);
+	add_text(items->out, "state", slice_of(presence_name(p->presence)));
 	add_time(items->out, "said", p->time);
 	buf_add_char(items->out, '}');
 	items->any = true;
-	return LEDGER_OK;
+	return buf_check(items->out, err);
 }
 
 static enum ledger_status add_published(
 	const struct ledger_published *p, void *context, struct ledger_error *err)
 {
 	struct items *items = context;
-	(void)err;
+	uint64_t behind;
+	TRY(status_behind(items->l, &p->chain, p->sequence, &behind, err));
 	buf_add_text(items->out, items->any ? ",{\"cluster\":" : "{\"cluster\":");
 	json_add_string(items->out, p->cluster);
 	add_u64(items->out, "epoch", p->chain.epoch);
 	add_text(items->out, "domain", p->chain.domain);
 	add_u64(items->out, "sequence", p->sequence);
+	add_u64(items->out, "behind", behind);
 	add_time(items->out, "updated", p->updated);
 	buf_add_char(items->out, '}');
 	items->any = true;
-	return LEDGER_OK;
+	return buf_check(items->out, err);
+}
+
+static enum ledger_status add_gap(
+	const struct ledger_gap *gap, void *context, struct ledger_error *err)
+{
+	struct items *items = context;
+	buf_add_text(items->out, items->any ? ",{\"origin\":" : "{\"origin\":");
+	json_add_string(items->out, gap->chain.origin);
+	add_u64(items->out, "epoch", gap->chain.epoch);
+	add_text(items->out, "domain", gap->chain.domain);
+	add_u64(items->out, "have", gap->have);
+	add_u64(items->out, "named", gap->named);
+	add_u64(items->out, "peers", gap->peers);
+	buf_add_char(items->out, '}');
+	items->any = true;
+	return buf_check(items->out, err);
 }
 
 static enum ledger_status add_others(struct ledger *l, struct buf *out, struct ledger_error *err)
 {
-	struct items published = { out, false }, peers = { out, false };
+	struct items published = { l, out, false }, peers = { l, out, false },
+		     gaps = { l, out, false };
 	buf_add_text(out, "],\"published\":[");
 	TRY(ledger_published(l, add_published, &published, err));
 	buf_add_text(out, "],\"peers\":[");
-	return ledger_peer_heads(l, add_peer, &peers, err);
+	TRY(ledger_peer_heads(l, add_peer, &peers, err));
+	buf_add_text(out, "],\"gaps\":[");
+	return ledger_gaps(l, add_gap, &gaps, err);
+}
+
+/* What serve-sync has left goes through as it is: a checked object of ours. */
+static void add_sync(struct buf *out, const struct facts *facts)
+{
+	const struct sync_facts *s = &facts->sync;
+	if (!s->expected && !s->peers && !s->left.ptr)
+		return;
+	buf_addf(out, ",\"sync\":{\"daemon\":\"%s\"", daemon_name(s->daemon));
+	add_u64(out, "unpublished", s->unpublished);
+	add_u64(out, "missing", s->missing);
+	add_u64(out, "gaps", s->gaps);
+	add_u64(out, "nodes", s->peers);
+	add_u64(out, "nodes_heard", s->peers_heard);
+	if (s->unknown[0])
+		add_text(out, "unknown", slice_of(s->unknown));
+	if (s->left.ptr) {
+		buf_addf(out, ",\"stale\":%s,\"state\":", s->stale ? "true" : "false");
+		json_add_flat(out, s->left);
+	}
+	buf_add_char(out, '}');
+}
+
+static enum ledger_status add_finding(
+	const struct finding *f, void *context, struct ledger_error *err)
+{
+	struct items *items = context;
+	buf_add_text(items->out, items->any ? ",{\"what\":" : "{\"what\":");
+	json_add_string(items->out, slice_of(f->what));
+	add_text(items->out, "text", slice_of(f->text));
+	add_text(items->out, "next", slice_of(f->next));
+	buf_add_char(items->out, '}');
+	items->any = true;
+	return buf_check(items->out, err);
 }
 
 enum ledger_status status_print_json(
@@ -195,10 +250,14 @@ enum ledger_status status_print_json(
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	struct cursors cursors = { &text, facts };
+	struct items wrong = { l, &text, false };
 	add_overview(&text, facts);
 	add_trouble(&text, facts);
 	add_verify(&text, facts);
-	buf_add_text(&text, ",\"chains\":[");
+	add_sync(&text, facts);
+	buf_add_text(&text, ",\"wrong\":[");
+	TRY(status_each_finding(l, facts, add_finding, &wrong, err));
+	buf_add_text(&text, "],\"chains\":[");
 	TRY(ledger_chains(l, add_chain, &text, err));
 	buf_add_text(&text, "],\"cursors\":[");
 	TRY(ledger_cursors(l, add_cursor, &cursors, err));

@@ -184,6 +184,171 @@ static enum ledger_status add_lists(
 	return LEDGER_OK;
 }
 
+/* --- Consumers and others -------------------------------------------------------------------- */
+
+/* One family for each number of a thing: the things are walked once for each. */
+struct column {
+	struct exposition *x;
+	int which;
+	struct ledger *l;
+};
+
+static enum ledger_status end_sample(
+	struct exposition *x, const struct buf *labels, uint64_t value, struct ledger_error *err)
+{
+	TRY(buf_check(labels, err));
+	add_sample(x, labels, value);
+	return buf_check(&x->text, err);
+}
+
+static enum ledger_status add_consumer(
+	const struct consumer_state *c, void *context, struct ledger_error *err)
+{
+	const struct column *column = context;
+	bool runs = strcmp(c->state, "stopped") != 0 && strcmp(c->state, "refused") != 0;
+	uint64_t values[] = { c->position, c->behind, c->parked, runs };
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_label(&labels, "consumer", slice_of(c->name));
+	add_label(&labels, "kind", slice_of(c->kind));
+	return end_sample(column->x, &labels, values[column->which], err);
+}
+
+static enum ledger_status add_consumers(
+	struct ledger *l, struct exposition *x, struct ledger_error *err)
+{
+	static const char *const families[][2] = {
+		{ "consumer_position", "Up to where a handler or projection has come." },
+		{ "consumer_behind_events", "Events that it still has to look at." },
+		{ "consumer_parked", "Events that it failed on and that wait for an operator." },
+		{ "consumer_ok", "0: it is stopped or refused until somebody has looked." },
+	};
+	for (int i = 0; x->facts->consumers.n && i < 4; i++) {
+		struct column column = { x, i, l };
+		begin_family(x, families[i][0], families[i][1]);
+		TRY(status_each_consumer(l, x->facts, add_consumer, &column, err));
+	}
+	return LEDGER_OK;
+}
+
+static enum ledger_status add_cluster(
+	const struct cluster_state *c, void *context, struct ledger_error *err)
+{
+	const struct column *column = context;
+	uint64_t values[] = { c->up, c->losses };
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_label(&labels, "cluster", slice_of(c->name));
+	return end_sample(column->x, &labels, values[column->which], err);
+}
+
+static enum ledger_status add_stream(
+	const struct stream_state *s, void *context, struct ledger_error *err)
+{
+	const struct column *column = context;
+	uint64_t values[] = { strcmp(s->state, "ready") == 0, s->messages, s->pending,
+		s->redelivered };
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_label(&labels, "cluster", slice_of(s->cluster));
+	add_label(&labels, "stream", slice_of(s->stream));
+	return end_sample(column->x, &labels, values[column->which], err);
+}
+
+static enum ledger_status add_left(struct exposition *x, struct ledger_error *err)
+{
+	static const char *const clusters[][2] = {
+		{ "cluster_up", "1: serve-sync is connected to a server of it." },
+		{ "cluster_losses", "Connections that were lost since serve-sync began." },
+	};
+	static const char *const streams[][2] = {
+		{ "stream_ready", "1: it can be published to, and taken from." },
+		{ "stream_messages", "Messages in the stream when it was last looked at." },
+		{ "stream_pending", "Messages of it that are still to be taken." },
+		{ "stream_redelivered", "Messages of it that came again." },
+	};
+	for (int i = 0; i < 2; i++) {
+		struct column column = { x, i, NULL };
+		begin_family(x, clusters[i][0], clusters[i][1]);
+		TRY(status_each_cluster(x->facts, add_cluster, &column, err));
+	}
+	for (int i = 0; i < 4; i++) {
+		struct column column = { x, i, NULL };
+		begin_family(x, streams[i][0], streams[i][1]);
+		TRY(status_each_stream(x->facts, add_stream, &column, err));
+	}
+	return LEDGER_OK;
+}
+
+static enum ledger_status add_published(
+	const struct ledger_published *p, void *context, struct ledger_error *err)
+{
+	const struct column *column = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	uint64_t behind;
+	TRY(status_behind(column->l, &p->chain, p->sequence, &behind, err));
+	add_label(&labels, "cluster", p->cluster);
+	buf_addf(&labels, ",epoch=\"%" PRIu64 "\"", p->chain.epoch);
+	add_label(&labels, "domain", p->chain.domain);
+	return end_sample(column->x, &labels, behind, err);
+}
+
+static enum ledger_status add_peer_age(
+	const struct ledger_peer *p, void *context, struct ledger_error *err)
+{
+	const struct column *column = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	add_label(&labels, "peer", p->node);
+	TRY(buf_check(&labels, err));
+	add_seconds(column->x, &labels, facts_age(column->x->facts, p->time));
+	return buf_check(&column->x->text, err);
+}
+
+static enum ledger_status add_peer_behind(
+	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
+{
+	const struct column *column = context;
+	struct ledger_chain_name chain = { p->head.origin, p->head.epoch, p->head.domain };
+	CLEANUP_BUF struct buf labels = { 0 };
+	uint64_t behind;
+	TRY(status_behind(column->l, &chain, p->head.sequence, &behind, err));
+	add_label(&labels, "peer", p->node);
+	add_label(&labels, "origin", p->head.origin);
+	buf_addf(&labels, ",epoch=\"%" PRIu64 "\"", p->head.epoch);
+	add_label(&labels, "domain", p->head.domain);
+	return end_sample(column->x, &labels, behind, err);
+}
+
+/* Nothing where no cluster is configured and nobody was heard. */
+static enum ledger_status add_others(
+	struct ledger *l, struct exposition *x, struct ledger_error *err)
+{
+	const struct sync_facts *s = &x->facts->sync;
+	struct column column = { x, 0, l };
+	if (!s->expected && !s->peers)
+		return LEDGER_OK;
+	if (s->daemon != DAEMON_UNKNOWN)
+		add_gauge(x, "sync_running", "1: serve-sync runs on this ledger.",
+			s->daemon == DAEMON_RUNNING);
+	if (s->written) {
+		add_time(x, "sync_said_seconds", "When serve-sync last left word.", s->written);
+		add_gauge(x, "too_large_events", "Events that are larger than a server takes.",
+			s->too_large);
+	}
+	add_gauge(x, "unpublished_events", "Events of this node that no cluster has acknowledged.",
+		s->unpublished);
+	add_gauge(x, "missing_events", "Events that others have named and that are not here.",
+		s->missing);
+	add_gauge(x, "gaps", "Chains of which events are missing.", s->gaps);
+	add_gauge(x, "peers", "Other nodes that were ever heard.", s->peers);
+	add_gauge(x, "peers_heard", "Other nodes that were heard within a minute.", s->peers_heard);
+	if (sync_is_current(x->facts))
+		TRY(add_left(x, err));
+	begin_family(x, "published_behind_events", "Events that a cluster has not acknowledged.");
+	TRY(ledger_published(l, add_published, &column, err));
+	begin_family(x, "peer_age_seconds", "How long ago a node was last heard.");
+	TRY(ledger_peers(l, add_peer_age, &column, err));
+	begin_family(x, "peer_behind_events", "Events of a chain that a node has not proven.");
+	return ledger_peer_heads(l, add_peer_behind, &column, err);
+}
+
 static void done(struct exposition *x)
 {
 	buf_done(&x->text);
@@ -201,6 +366,8 @@ enum ledger_status status_print_prometheus(
 	add_verify(&x);
 	add_trouble(&x);
 	TRY(add_lists(l, &x, err));
+	TRY(add_consumers(l, &x, err));
+	TRY(add_others(l, &x, err));
 	TRY(buf_check(&x.text, err));
 	out_slice(buf_slice(&x.text));
 	return LEDGER_OK;

@@ -54,6 +54,20 @@ static enum ledger_status see_cursor(
 	return LEDGER_OK;
 }
 
+static enum ledger_status see_consumer(
+	const struct consumer_state *c, void *context, struct ledger_error *err)
+{
+	struct facts *facts = context;
+	(void)err;
+	facts->consumers.n++;
+	facts->consumers.parked += c->parked;
+	if (strcmp(c->state, "stopped") == 0 || strcmp(c->state, "refused") == 0)
+		facts->consumers.stopped++;
+	if (c->behind > facts->consumers.behind)
+		facts->consumers.behind = c->behind;
+	return LEDGER_OK;
+}
+
 enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct ledger_error *err)
 {
 	*facts = (struct facts){ .file = ledger_path(l), .now = time_now() };
@@ -65,7 +79,13 @@ enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct le
 	if (status != LEDGER_OK && status != LEDGER_NO)
 		warn("cannot read what the last verify left: %s", err->text);
 	facts->verified = status == LEDGER_OK;
-	return LEDGER_OK;
+	TRY(status_each_consumer(l, facts, see_consumer, facts, err));
+	return status_gather_sync(l, facts, err);
+}
+
+void facts_done(struct facts *facts)
+{
+	buf_done(&facts->sync.bytes);
 }
 
 uint64_t facts_age(const struct facts *facts, uint64_t then)
@@ -106,7 +126,7 @@ static void add_size(struct buf *out, uint64_t bytes)
 	buf_addf(out, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
-static void add_moment(struct buf *out, uint64_t us)
+void add_moment(struct buf *out, uint64_t us)
 {
 	char text[TIME_TEXT_MAX];
 	time_format(us, text);
@@ -180,31 +200,41 @@ static void add_verify(struct buf *out, const struct facts *facts)
 	buf_add_text(out, " ago\n");
 }
 
-/* Only where there is any: what is wrong, and the next command to type. */
-static void add_trouble(struct buf *out, const struct facts *facts)
+static enum ledger_status add_finding(
+	const struct finding *f, void *context, struct ledger_error *err)
 {
-	const struct ledger_trouble *t = &facts->trouble;
-	if (t->forks) {
-		add_field(out, "forks");
-		buf_addf(out, "%" PRIu64 " OPEN; see them with: ledgerbox fork list\n", t->forks);
-	}
-	if (!t->quarantined && !t->dropped)
-		return;
-	add_field(out, "quarantine");
-	buf_addf(out,
-		"%" PRIu64 " open, %" PRIu64 " of them wait for a key or a newer version, %" PRIu64
-		" more only counted; see: ledgerbox quarantine list\n",
-		t->quarantined, t->waiting, t->dropped);
+	struct buf *out = context;
+	add_field(out, f->what);
+	escape_slice(out, slice_of(f->text), false);
+	buf_addf(out, "\n%-12s -> %s\n", "", f->next);
+	return buf_check(out, err);
 }
 
-/* A cell of a table, padded; names are escaped, whatever stdout is. */
-static void add_cell(struct buf *out, struct slice text, size_t width)
+static void add_sync(struct buf *out, const struct facts *facts)
 {
-	size_t before = out->len;
-	escape_slice(out, text, false);
-	do
-		buf_add_char(out, ' ');
-	while (!out->failed && out->len - before < width + 2);
+	const struct sync_facts *s = &facts->sync;
+	if (!s->expected && !s->peers)
+		return;
+	add_field(out, "sync");
+	buf_addf(out, "serve-sync %s",
+		s->daemon == DAEMON_RUNNING   ? "runs"
+		: s->daemon == DAEMON_STOPPED ? "does not run"
+					      : "may run or not");
+	if (s->written) {
+		buf_add_text(out, s->once ? ", --once ended " : ", last word ");
+		add_age(out, facts_age(facts, s->written));
+		buf_add_text(out, s->stale ? " ago: STALE" : " ago");
+	}
+	if (s->unknown[0]) {
+		buf_add_text(out, "; not known: ");
+		escape_slice(out, slice_of(s->unknown), false);
+	}
+	buf_add_char(out, '\n');
+	add_field(out, "lag");
+	buf_addf(out,
+		"%" PRIu64 " events wait to be published, %" PRIu64
+		" that others have are missing here, in %" PRIu64 " chain%s\n",
+		s->unpublished, s->missing, s->gaps, s->gaps == 1 ? "" : "s");
 }
 
 static enum ledger_status print_chain(
@@ -258,79 +288,6 @@ static enum ledger_status print_consumer(
 	return LEDGER_OK;
 }
 
-/* What a peer has proven of each chain; behind what is here, or ahead of it. */
-static enum ledger_status print_peer(
-	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
-{
-	static const char *const words[] = { [LEDGER_ABSENT] = "ahead",
-		[LEDGER_PRESENT] = "proven",
-		[LEDGER_IN_BRANCH] = "forked",
-		[LEDGER_OTHER] = "differs" };
-	const struct facts *facts = context;
-	CLEANUP_BUF struct buf line = { 0 };
-	add_cell(&line, p->node, 16);
-	add_cell(&line, p->head.origin, 16);
-	buf_addf(&line, "%-16" PRIu64 "  ", p->head.epoch);
-	add_cell(&line, p->head.domain, 16);
-	buf_addf(&line, "%10" PRIu64 "  %-7s  ", p->head.sequence, words[p->presence]);
-	add_age(&line, facts_age(facts, p->time));
-	buf_add_text(&line, " ago\n");
-	TRY(buf_check(&line, err));
-	out_slice(buf_slice(&line));
-	return LEDGER_OK;
-}
-
-static enum ledger_status print_published(
-	const struct ledger_published *p, void *context, struct ledger_error *err)
-{
-	CLEANUP_BUF struct buf line = { 0 };
-	(void)context;
-	add_cell(&line, p->cluster, 16);
-	buf_addf(&line, "%-16" PRIu64 "  ", p->chain.epoch);
-	add_cell(&line, p->chain.domain, 16);
-	buf_addf(&line, "%10" PRIu64 "  ", p->sequence);
-	add_moment(&line, p->updated);
-	buf_add_char(&line, '\n');
-	TRY(buf_check(&line, err));
-	out_slice(buf_slice(&line));
-	return LEDGER_OK;
-}
-
-static enum ledger_status is_any_peer(
-	const struct ledger_peer_head *p, void *context, struct ledger_error *err)
-{
-	(void)p;
-	(void)err;
-	*(bool *)context = true;
-	return LEDGER_OK;
-}
-
-static void print_header(const char *line);
-
-/* Nothing where no serve-sync ever ran. */
-static enum ledger_status print_others(
-	struct ledger *l, struct facts *facts, struct ledger_error *err)
-{
-	bool any = false;
-	TRY(ledger_peer_heads(l, is_any_peer, &any, err));
-	if (!any)
-		return LEDGER_OK;
-	print_header("published to      epoch             domain              sequence  time");
-	TRY(ledger_published(l, print_published, facts, err));
-	print_header("peer              origin            epoch             domain              "
-		     "sequence  state    said");
-	return ledger_peer_heads(l, print_peer, facts, err);
-}
-
-static void print_header(const char *line)
-{
-	out_text("\n");
-	out_style("1");
-	out_text(line);
-	out_style("0");
-	out_text("\n");
-}
-
 static enum ledger_status print_text(
 	struct ledger *l, struct facts *facts, struct ledger_error *err)
 {
@@ -338,19 +295,22 @@ static enum ledger_status print_text(
 	add_file(&text, facts);
 	add_events(&text, facts);
 	add_verify(&text, facts);
-	add_trouble(&text, facts);
+	add_sync(&text, facts);
+	TRY(status_each_finding(l, facts, add_finding, &text, err));
 	TRY(buf_check(&text, err));
 	out_slice(buf_slice(&text));
 	if (facts->newest)
-		print_header("origin            epoch             domain              sequence  "
-			     "hash          time");
+		status_print_header(
+			"origin            epoch             domain              sequence  "
+			"hash          time");
 	TRY(ledger_chains(l, print_chain, NULL, err));
 	if (facts->has_cursor)
-		print_header("cursor                                position         lag  updated");
+		status_print_header(
+			"cursor                                position         lag  updated");
 	TRY(ledger_cursors(l, print_cursor, facts, err));
-	TRY(print_others(l, facts, err));
+	TRY(status_print_others(l, facts, err));
 	if (settings.n_handlers + settings.n_projections > 0)
-		print_header(
+		status_print_header(
 			"consumer              kind        state      position      behind      "
 			"parked");
 	return status_each_consumer(l, facts, print_consumer, NULL, err);
@@ -384,7 +344,7 @@ static enum ledger_status print_heads(struct ledger *l, struct ledger_error *err
 
 static enum ledger_status print(struct ledger *l, struct ledger_error *err)
 {
-	struct facts facts;
+	CLEANUP_FACTS struct facts facts = { 0 };
 	if (heads)
 		return print_heads(l, err);
 	TRY(facts_gather(l, &facts, err));
@@ -409,21 +369,23 @@ static enum ledger_status open_and_gather(
 	TRY(check_limits(&warn_at, &crit_at, err));
 	TRY(settings_read(err));
 	TRY(command_open_ledger(LEDGER_MODE_READ, l, err));
+	enum ledger_status status = status_see_projections(*l, err);
 	command_confine(NULL, NULL);
-	return facts_gather(*l, facts, err);
+	return status ? status : facts_gather(*l, facts, err);
 }
 
 /* The exit code is that of monitoring plugins here, which a status of the same number carries; its
  * text stays empty, since the line says it all. */
 static enum ledger_status run_check(struct ledger_error *err)
 {
-	struct facts facts;
+	CLEANUP_FACTS struct facts facts = { 0 };
 	__attribute__((cleanup(close_ledger))) struct ledger *l = NULL;
 	enum check_result result = CHECK_UNKNOWN;
 	if (open_and_gather(&facts, &l, err) == LEDGER_OK)
 		result = check_print(&facts);
 	else
 		check_print_unknown(err);
+	status_forget_projections();
 	if (out_flush(err) != LEDGER_OK || out_file_commit(err) != LEDGER_OK)
 		result = CHECK_UNKNOWN;
 	*err = (struct ledger_error){ .status = (enum ledger_status)result };
@@ -453,12 +415,13 @@ static const char *const formats[] = { "text", "json", "prometheus", NULL };
 
 const struct command cmd_status = {
 	.name = "status",
-	.summary = "Show chains, cursors, sizes and the last verify.",
+	.summary = "Show what is here, how far others are, and what is wrong.",
 	.opens = OPENS_NOTHING,
 	.opts = opts,
 	.formats = formats,
 	.examples = "ledgerbox status\n"
 		    "ledgerbox status --heads > heads.txt\n"
-		    "ledgerbox status --check --warn verify_age=2d --crit free_bytes=1GiB\n",
+		    "ledgerbox status --check --warn verify_age=2d --crit free_bytes=1GiB\n"
+		    "ledgerbox status --check --crit daemon_down=1 --crit peers_heard=1\n",
 	.run = run,
 };

@@ -37,7 +37,7 @@ prepare() {
 	works ledgerbox fork list
 	[[ "$output" == "${branch:0:16}  open  store-b/"*'/inventory/2  3 events  '* ]]
 	works ledgerbox status
-	[[ "$output" == *'forks        1 OPEN; see them with: ledgerbox fork list'* ]]
+	[[ "$output" == *'forks        1 OPEN'*'-> ledgerbox fork list'* ]]
 	fails 3 ledgerbox verify
 	[[ "$output$stderr" == *FORK* ]]
 }

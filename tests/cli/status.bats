@@ -248,3 +248,108 @@ as_a_reader() {
 	[[ $output == *" inventory 2 "* && $output != *"a b"* ]]
 	[[ $stderr == *"1 chain is not listed"*"ledgerbox verify"* ]]
 }
+
+# --- Among others; with real servers in tests/sync
+
+with_a_cluster() {
+	cat > nodes.yaml <<- 'END'
+		node: store-a
+		database: ledger.db
+		keys: {sign: ledger.key}
+		clusters: {shop: {urls: ["nats://127.0.0.1:9"]}}
+		domains: {inventory: {propagate: true, subscribe: true}, secret: {}}
+	END
+}
+
+@test "a ledger that is alone has nothing to say of others" {
+	a_few 3
+	works ledgerbox status
+	[[ $output != *sync* && $output != *lag* ]]
+	works ledgerbox status --format json
+	[ "$(jq_py '"sync" in r, r["wrong"], r["gaps"]')" = "(False, [], [])" ]
+	works ledgerbox status --format prometheus
+	[[ $output != *unpublished* && $output != *sync_running* ]]
+	works ledgerbox status --check
+	[[ $output != *unpublished* && $output != *peer* ]]
+}
+
+@test "a daemon that does not run is said, with what waits and what to type" {
+	a_few 3
+	ledgerbox append -q -d secret -t t 1
+	with_a_cluster
+	works ledgerbox status --config nodes.yaml
+	[[ $output == *$'\nsync         serve-sync does not run\nlag          3 events wait to be published, 0 '* ]]
+	[[ $output == *$'\ndaemon       serve-sync does not run; 3 events wait to be published'*$'\n             -> systemctl start '* ]]
+	works ledgerbox status --config nodes.yaml --format json
+	[ "$(jq_py 'r["sync"]["daemon"], r["sync"]["unpublished"], [w["what"] for w in r["wrong"]]')" = "('stopped', 3, ['daemon'])" ]
+	works ledgerbox status --config nodes.yaml --format prometheus
+	grep -q '^ledgerbox_sync_running{.*} 0$' <<< "$output"
+	grep -q '^ledgerbox_unpublished_events{.*} 3$' <<< "$output"
+	local code args
+	while read -r code args; do
+		run --separate-stderr ledgerbox status --config nodes.yaml --check $args
+		[ "$status" -eq "$code" ] || { echo "$args: $status instead of $code: $output$stderr"; return 1; }
+	done <<-'END'
+	0
+	0 --crit unpublished=4
+	2 --crit unpublished=3
+	1 --warn daemon_down=1
+	2 --crit daemon_age=1m
+	2 --crit peer_age=1h
+	2 --crit peers_heard=1
+	2 --crit clusters_down=1
+	2 --crit streams_unusable=1
+	0 --crit gaps=1 --crit missing=1 --crit too_large=1
+	END
+}
+
+@test "what --once left is no alarm, and what is garbled says nothing" {
+	a_few 3
+	with_a_cluster
+	fails 21 ledgerbox serve-sync --config nodes.yaml --once --within 300ms
+	works ledgerbox status --config nodes.yaml
+	[[ $output == *'serve-sync does not run, --once ended '* && $output != *'->'* ]]
+	local left
+	left=$(ls "$XDG_STATE_HOME"/ledgerbox/*.sync)
+	for text in '' '[]' '{"clusters":7,"streams":[1,{}],"too_large":[null]}' '{"written":"x' '{"clusters":[[],{"name":"\u001b[2J"}],"too_many":[{}]}'; do
+		echo "$text" > "$left"
+		works ledgerbox status --config nodes.yaml
+		[[ $output != *$'\e'* ]]
+		works ledgerbox status --config nodes.yaml --format json
+		[ "$(jq_py 'r["sync"]["unpublished"]')" = 3 ]
+		works ledgerbox status --config nodes.yaml --format prometheus
+	done
+	head -c 2000000 /dev/zero > "$left"
+	works ledgerbox status --config nodes.yaml
+	[[ $output == *"not known: "*"is larger than 1048576 bytes"* ]]
+}
+
+@test "handlers and projections are in every form, and in --check" {
+	a_few 3
+	cat >> ledger.yaml <<-'END'
+	handlers:
+	  weak: {domain: inventory, exec: [/bin/false], mode: each, start: beginning, retries: 0}
+	  picky: {domain: inventory, exec: [/bin/false], mode: each, start: beginning, retries: 0, park_after: 1}
+	END
+	works ledgerbox status --check --crit consumers_stopped=1 --warn consumer_lag=4
+	run ledgerbox replay -q
+	works ledgerbox status
+	[[ $output == *'consumer     handler weak stopped after position 0: '*'-> ledgerbox replay weak'* ]]
+	[[ $output == *'parked       3 events of handler picky are parked'*'-> ledgerbox replay parked list picky'* ]]
+	works ledgerbox status --format prometheus
+	grep -q '^ledgerbox_consumer_ok{.*,consumer="weak",kind="handler"} 0$' <<< "$output"
+	grep -q '^ledgerbox_consumer_behind_events{.*,consumer="weak",kind="handler"} 3$' <<< "$output"
+	grep -q '^ledgerbox_consumer_parked{.*,consumer="picky",kind="handler"} 3$' <<< "$output"
+	fails 2 ledgerbox status --check --crit consumers_stopped=1
+	[[ $output == "LEDGERBOX CRITICAL - consumers_stopped 1 | "*" consumer_lag=3;; consumers_stopped=1;;0 parked=3;;"* ]]
+	fails 1 ledgerbox status --check --warn parked=3
+	fails 1 ledgerbox status --check --warn consumer_lag=3
+}
+
+@test "a restored copy leads to recover" {
+	a_few 3
+	sqlite3 ledger.db 'pragma wal_checkpoint(truncate)' > /dev/null
+	cp ledger.db copy.db
+	works ledgerbox status --database copy.db
+	[[ $output == *'-> ledgerbox recover --dry-run, then ledgerbox recover'* ]]
+}
