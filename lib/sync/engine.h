@@ -69,6 +69,7 @@ struct track {
 	bool asked;    /* the state's call is under way */
 	bool told;     /* that the stream is missing, or differs */
 	bool renewed;  /* the consumer was deleted: the next one is new */
+	bool unpulled; /* there are too many: it is only published to */
 	uint64_t rest; /* nothing is asked before this moment */
 	struct link_stream stream;
 	char created[40];	  /* of the stream that is there; "": not known yet */
@@ -168,8 +169,8 @@ struct large {
 	uint64_t epoch, sequence, bytes;
 };
 
-enum ceiling { CEILING_DOMAINS, CEILING_SOURCES, CEILING_CHAINS, CEILING_PEERS };
-#define SYNC_CEILINGS 4
+enum ceiling { CEILING_DOMAINS, CEILING_PULLS, CEILING_SOURCES, CEILING_CHAINS, CEILING_PEERS };
+#define SYNC_CEILINGS 5
 
 /* What was given up because there is too much of it. */
 struct beyond {

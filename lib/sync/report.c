@@ -21,6 +21,7 @@
 /* --- Ceilings ------------------------------------------------------------------------------------ */
 
 static const char *const ceilings[SYNC_CEILINGS] = { [CEILING_DOMAINS] = "domains on clusters",
+	[CEILING_PULLS] = "domains taken from one cluster",
 	[CEILING_SOURCES] = "chains to publish",
 	[CEILING_CHAINS] = "chains with something missing",
 	[CEILING_PEERS] = "other nodes" };

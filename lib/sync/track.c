@@ -45,7 +45,7 @@ void track_restart(struct sync *s, struct track *t, uint64_t wait)
 	t->state = s->clusters[t->cluster].up ? TRACK_STREAM : TRACK_OFF;
 	t->taken = t->committed;
 	t->ack[0] = '\0';
-	t->renewed = false;
+	t->renewed = t->unpulled = false;
 	rest(s, t, wait);
 }
 
@@ -265,7 +265,14 @@ static void start_pull(struct sync *s, struct track *t)
 		.depth = PULL_DEPTH };
 	uint64_t tag = tag_of(TAG_PULL, 0, index_of(s, t));
 	t->place = 0;
-	if (link_pull_start(link_of(s, t), &pull, tag, &err) != LEDGER_OK) {
+	enum ledger_status status = link_pull_start(link_of(s, t), &pull, tag, &err);
+	if (status == LEDGER_BUSY) {
+		t->unpulled = true;
+		t->state = TRACK_READY;
+		report_beyond(s, CEILING_PULLS, "other nodes are asked for their events");
+		return;
+	}
+	if (status != LEDGER_OK) {
 		WARN(s, "cannot-pull", WORD("stream", t->stream.name), WORD("text", err.text));
 		track_restart(s, t, RETRY);
 		return;
@@ -364,7 +371,8 @@ bool track_is_level(const struct sync *s, struct buf *why)
 	for (size_t i = 0; i < s->n_tracks; i++) {
 		const struct track *t = &s->tracks[i];
 		bool ready = t->state == TRACK_READY && t->created[0];
-		if (ready && (!t->subscribe || !t->left || t->committed >= t->known_last))
+		if (ready &&
+			(!t->subscribe || t->unpulled || !t->left || t->committed >= t->known_last))
 			continue;
 		if (!ready && is_covered(s, t))
 			continue;

@@ -159,6 +159,18 @@ def a_node_that_joins_tells_how_far_it_is():
         assert any("rest_s=" in line for line in lines), lines
 
 
+def more_domains_than_can_be_taken_from_streams_arrive_all_the_same():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        a.run("append", lines="".join('{"domain":"d%d","type":"t","payload":1}\n' % i
+                                      for i in range(70)))
+        stage.serve()
+        wait_until_level(stage.nodes)
+        wait_for("the word", lambda: "too_many" in wrong(b))
+        assert "domains taken from one cluster" in b.run("status").stdout
+        wait_for("everything published", lambda: status(a)["sync"]["unpublished"] == 0)
+
+
 def once_draws_a_bar_on_a_terminal():
     with Stage(["a"]) as stage:
         a = stage.nodes[0]
@@ -189,6 +201,7 @@ TESTS = [
     an_event_that_is_too_large_for_the_server_is_named_also_after_a_restart,
     silence_and_gaps_are_said,
     a_node_that_joins_tells_how_far_it_is,
+    more_domains_than_can_be_taken_from_streams_arrive_all_the_same,
     once_draws_a_bar_on_a_terminal,
 ]
 def main():
