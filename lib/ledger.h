@@ -75,6 +75,9 @@ enum ledger_status ledger_open(
 	struct ledger **out, const struct ledger_options *options, struct ledger_error *err);
 void ledger_close(struct ledger *l);
 
+/* What is kept of the file in memory, in bytes; more is usual for writers, and faster. */
+void ledger_limit_cache(struct ledger *l, size_t bytes);
+
 const char *ledger_path(const struct ledger *l);
 const char *ledger_node(const struct ledger *l);
 uint64_t ledger_epoch(const struct ledger *l);

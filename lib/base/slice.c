@@ -75,27 +75,40 @@ bool slice_u64(struct slice s, uint64_t *out)
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* 1 + the value of a hex digit, 0 for anything else: a table, since every event has 288 of them. */
+static const uint8_t hex_digits[256] = { ['0'] = 1,
+	2,
+	3,
+	4,
+	5,
+	6,
+	7,
+	8,
+	9,
+	10,
+	['A'] = 11,
+	12,
+	13,
+	14,
+	15,
+	16,
+	['a'] = 11,
+	12,
+	13,
+	14,
+	15,
+	16 };
 
 bool slice_unhex(struct slice s, uint8_t *out, size_t n)
 {
 	if (s.len != 2 * n)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		int high = hex_digit(s.ptr[2 * i]);
-		int low = hex_digit(s.ptr[2 * i + 1]);
-		if (high < 0 || low < 0)
+		unsigned high = hex_digits[(uint8_t)s.ptr[2 * i]];
+		unsigned low = hex_digits[(uint8_t)s.ptr[2 * i + 1]];
+		if (!high || !low)
 			return false;
-		out[i] = (uint8_t)(high << 4 | low);
+		out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
 	return true;
 }

@@ -72,12 +72,16 @@ static enum ledger_status take_moment(
 	return slice_is(given, text) ? LEDGER_OK : refuse(r, field, value);
 }
 
+static const uint8_t lower_hex[256] = {
+	['0'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['a'] = 1, 1, 1, 1, 1, 1
+};
+
 static bool is_lower_hex(struct slice s)
 {
+	unsigned all = 1;
 	for (size_t i = 0; i < s.len; i++)
-		if (!((s.ptr[i] >= '0' && s.ptr[i] <= '9') || (s.ptr[i] >= 'a' && s.ptr[i] <= 'f')))
-			return false;
-	return true;
+		all &= lower_hex[(uint8_t)s.ptr[i]];
+	return all;
 }
 
 static enum ledger_status take_hex(

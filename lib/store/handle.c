@@ -9,6 +9,11 @@
 
 #include "../base/banned.h"
 
+void ledger_limit_cache(struct ledger *l, size_t bytes)
+{
+	store_limit_cache(l->store, bytes);
+}
+
 const char *ledger_path(const struct ledger *l)
 {
 	return store_path(l->store);

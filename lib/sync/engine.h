@@ -336,6 +336,8 @@ enum ledger_status take_message(
 enum ledger_status take_lines(struct sync *s, struct slice lines, struct chain *chain,
 	const char *peer, struct ledger_error *err);
 enum ledger_status take_commit(struct sync *s, struct ledger_error *err);
+/* Another frame would not fit into the batch. */
+bool take_is_full(const struct sync *s);
 void take_done(struct sync *s);
 
 /* --- report.c ------------------------------------------------------------------------------------ */

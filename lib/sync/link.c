@@ -338,6 +338,7 @@ bool link_next(struct link *l, struct link_event *event)
 	free_in(l, l->current);
 	l->current = NULL;
 	*event = (struct link_event){ .kind = LINK_UP };
+	pull_refill(l);
 	if (call_finish(l, event) || fail_next(l, event) || take_next(l, event) ||
 		look_at_clocks(l, event))
 		return true;

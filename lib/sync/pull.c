@@ -103,15 +103,17 @@ static bool read_receipt(struct slice reply, struct slice tokens[7], struct link
 }
 
 /* Messages do not say which request they belong to: the oldest is served first. */
-static void use_credit(struct pull *p)
+static void use_credit(struct link *l, struct pull *p)
 {
 	struct pull_request *oldest = NULL;
 	for (size_t i = 0; i < p->depth; i++)
 		if (p->requests[i].left &&
 			(!oldest || p->requests[i].generation < oldest->generation))
 			oldest = &p->requests[i];
-	if (oldest && --oldest->left == 0)
+	if (oldest && --oldest->left == 0) {
 		oldest->generation = 0;
+		l->spent = true;
+	}
 }
 
 bool pull_message(struct link *l, const struct wire_in *in, struct link_event *event)
@@ -126,7 +128,7 @@ bool pull_message(struct link *l, const struct wire_in *in, struct link_event *e
 			continue;
 		p->heard = time_monotonic();
 		p->silent = 0;
-		use_credit(p);
+		use_credit(l, p);
 		event->kind = LINK_PULLED;
 		event->tag = p->tag;
 		event->subject = in->subject;
@@ -253,7 +255,6 @@ static bool has_requests(const struct pull *p)
 	return false;
 }
 
-/* Half used up is asked for anew in time: no request ends while there is something to come. */
 static void refill(struct link *l, size_t slot, uint64_t now)
 {
 	struct pull *p = &l->pulls[slot];
@@ -289,6 +290,16 @@ static bool give_up(struct pull *p, uint64_t now, struct link_event *event)
 	uint64_t rest = REST << (p->silent < 10 ? p->silent : 10);
 	p->rest = now + (rest < REST_MAX ? rest : REST_MAX);
 	return true;
+}
+
+/* While what came is being worked on, the server gets the next ones ready. */
+void pull_refill(struct link *l)
+{
+	uint64_t now = l->spent ? time_monotonic() : 0;
+	for (size_t i = 0; l->spent && l->up && i < PULLS_MAX; i++)
+		if (l->pulls[i].active && now >= l->pulls[i].rest)
+			refill(l, i, now);
+	l->spent = false;
 }
 
 bool pull_turn(struct link *l, uint64_t now, struct link_event *event)

@@ -73,6 +73,7 @@ struct link {
 	uint64_t next_deadline; /* no call ends before it */
 
 	struct pull pulls[PULLS_MAX];
+	bool spent; /* a request of one of them is used up */
 	uint64_t subscription_tags[SUBSCRIPTIONS_MAX];
 	size_t n_subscriptions;
 
@@ -125,6 +126,9 @@ bool stream_read_consumer(struct slice data, struct link_consumer *out);
 bool pull_message(struct link *l, const struct wire_in *in, struct link_event *event);
 bool pull_status(
 	struct link *l, struct slice rest, const struct wire_in *in, struct link_event *event);
+
+/* Sends a request in place of each that is used up. */
+void pull_refill(struct link *l);
 
 /* Sends requests where they are missing; true: `event` says that one is silent. */
 bool pull_turn(struct link *l, uint64_t now, struct link_event *event);

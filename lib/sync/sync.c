@@ -16,6 +16,7 @@
 #define LOOK_INTERVAL (10 * TIME_SECOND)
 #define EVENTS_A_TURN 2048
 #define REST_MS	      500
+#define CACHE	      (12u << 20)
 
 void sync_say(struct sync *s, bool warning, const char *what, const struct sync_field *fields)
 {
@@ -122,6 +123,7 @@ static enum ledger_status start(struct sync *s, struct ledger_error *err)
 	if (!slice_is_token(slice_of(s->options->prefix)))
 		return fail(
 			err, LEDGER_USAGE, "the prefix '%.80s' is not a name", s->options->prefix);
+	ledger_limit_cache(s->ledger, CACHE);
 	snprintf(s->node, sizeof(s->node), "%s", ledger_node(s->ledger));
 	snprintf(s->prefix, sizeof(s->prefix), "%s", s->options->prefix);
 	s->epoch = ledger_epoch(s->ledger);
@@ -259,10 +261,11 @@ static enum ledger_status dispatch(
 	return LEDGER_OK;
 }
 
+/* Until nothing waits any more, or there is enough for a transaction: all else has its turn then. */
 static enum ledger_status listen_to(struct sync *s, size_t cluster, struct ledger_error *err)
 {
 	struct link_event event;
-	for (size_t n = 0; n < EVENTS_A_TURN; n++) {
+	for (size_t n = 0; n < EVENTS_A_TURN && !take_is_full(s); n++) {
 		if (!link_next(s->clusters[cluster].link, &event))
 			return LEDGER_OK;
 		TRY(dispatch(s, cluster, &event, err));
@@ -275,8 +278,11 @@ static enum ledger_status listen_to(struct sync *s, size_t cluster, struct ledge
 
 static enum ledger_status step(struct sync *s, struct ledger_error *err)
 {
-	for (size_t i = 0; i < s->n_clusters; i++)
+	for (size_t i = 0; i < s->n_clusters; i++) {
 		TRY(listen_to(s, i, err));
+		if (take_is_full(s))
+			TRY(take_commit(s, err));
+	}
 	TRY(take_commit(s, err));
 	if (s->changed || s->now >= s->looked + LOOK_INTERVAL) {
 		s->changed = false;

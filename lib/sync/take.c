@@ -50,6 +50,11 @@ static bool is_full(const struct batch *b, size_t coming)
 	return b->n + FRAME_EVENTS_MAX + 1 > BATCH_EVENTS || b->bytes + coming > BATCH_BYTES;
 }
 
+bool take_is_full(const struct sync *s)
+{
+	return is_full(&s->batch, FRAME_BYTES);
+}
+
 static enum ledger_status add_line(struct sync *s, struct slice line, const struct event *event,
 	const struct ledger_source *source, struct ledger_error *err)
 {

@@ -13,7 +13,7 @@
 #include "subject.h"
 #include "wire.h"
 
-#define WIRE_IN_MAX   (16u << 20) /* bytes taken from the socket and not yet freed */
+#define WIRE_IN_MAX   (8u << 20) /* bytes taken from the socket and not yet freed */
 #define WIRE_OUT_MAX  (8u << 20)
 #define WIRE_SUBS_MAX 64
 
