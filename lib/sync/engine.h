@@ -327,6 +327,8 @@ void track_lost(struct sync *s, const struct link_event *event);
 /* Begin again where the ledger stands. */
 void track_restart(struct sync *s, struct track *t, uint64_t wait);
 bool track_is_level(const struct sync *s, struct buf *why);
+/* Has the stream of a domain been looked at, and was there nothing for us? */
+bool track_is_empty(const struct sync *s, struct slice domain);
 
 /* --- take.c: what comes in ----------------------------------------------------------------------- */
 
@@ -370,6 +372,8 @@ void heads_soon(struct sync *s, uint64_t wait);
 /* --- repair.c -------------------------------------------------------------------------------------- */
 
 void repair_want(struct sync *s, struct chain *c, uint64_t sequence, uint64_t wait);
+/* The stream of a domain has nothing for us: what is missing will not come by itself. */
+void repair_hurry(struct sync *s, const char *domain);
 void repair_step(struct sync *s);
 enum ledger_status repair_reply(
 	struct sync *s, const struct link_event *event, struct ledger_error *err);

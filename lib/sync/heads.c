@@ -25,6 +25,7 @@
 #define KEEP_INTERVAL (10 * TIME_SECOND)
 #define SILENCE	      (600 * TIME_SECOND)
 #define PATIENCE      TIME_SECOND /* what a head names may be on its way through a stream */
+#define SOON	      (TIME_SECOND / 10)
 
 /* --- Saying -------------------------------------------------------------------------------------- */
 
@@ -252,7 +253,8 @@ static enum ledger_status compare(struct sync *s, struct peer *p, const struct l
 	uint64_t bit = UINT64_C(1) << (p - s->peers);
 	c->who |= bit;
 	if (presence == LEDGER_ABSENT && !branch)
-		repair_want(s, c, head->sequence, PATIENCE);
+		repair_want(
+			s, c, head->sequence, track_is_empty(s, head->domain) ? SOON : PATIENCE);
 	else if (!c->before) {
 		c->before = head->sequence + 1;
 		c->from = branch ? 1 : 0;

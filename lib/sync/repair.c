@@ -1,7 +1,7 @@
 /*
- * Repair: what is missing is asked for, one range of a chain at a time, of the origin or of whoever
- * named it; the next one is asked for after the commit of the last. An answer that brings nothing
- * closes nothing. And the other side: ranges are read for peers, of any chain that is here.
+ * Repair: what is missing is asked for, one range of a chain after the other, of the origin or of
+ * whoever named it; while one is stored the next is on its way. An answer that brings nothing closes
+ * nothing. And the other side: ranges are read for peers, of any chain that is here.
  *
  *	<prefix>.sync.range.<node>
  *	{"v":1,"origin":"store-a","epoch":1763…,"domain":"inventory","from":42,"max_bytes":524288}
@@ -14,6 +14,7 @@
 #include <inttypes.h>
 
 #include "../base/json.h"
+#include "../event/line.h"
 
 #include "../base/banned.h"
 
@@ -110,9 +111,17 @@ static bool is_missing(struct sync *s, struct chain *c, uint64_t *head)
 	return c->target || c->before;
 }
 
-static void step_chain(struct sync *s, struct chain *c)
+static size_t free_slot(const struct sync *s)
 {
 	size_t slot = 0;
+	while (slot < ASKS_MAX && s->asks[slot].active)
+		slot++;
+	return slot;
+}
+
+static void step_chain(struct sync *s, struct chain *c)
+{
+	size_t slot = free_slot(s);
 	uint64_t head;
 	struct ledger_error err;
 	if ((!c->target && !c->before) || c->asked || c->waiting)
@@ -121,8 +130,6 @@ static void step_chain(struct sync *s, struct chain *c)
 		sync_wake_at(s, c->rest);
 		return;
 	}
-	while (slot < ASKS_MAX && s->asks[slot].active)
-		slot++;
 	if (slot == ASKS_MAX || !is_missing(s, c, &head))
 		return;
 	size_t peer = choose_peer(s, c);
@@ -130,6 +137,16 @@ static void step_chain(struct sync *s, struct chain *c)
 		c->rest = s->now + TIME_SECOND;
 		sync_wake_at(s, c->rest);
 	}
+}
+
+void repair_hurry(struct sync *s, const char *domain)
+{
+	for (size_t i = 0; i < s->n_chains; i++) {
+		struct chain *c = &s->chains[i];
+		if (strcmp(c->domain, domain) == 0 && c->target && !c->failed)
+			c->rest = s->now;
+	}
+	s->more = true;
 }
 
 void repair_step(struct sync *s)
@@ -142,6 +159,37 @@ static struct ask *find_ask(struct sync *s, uint64_t tag)
 {
 	struct ask *a = &s->asks[tag_index(tag)];
 	return a->active && a->generation == tag_generation(tag) ? a : NULL;
+}
+
+/* Is this the last line of a part of the chain, and is there more behind it? */
+static bool has_more(const struct chain *c, struct slice line, uint64_t *last)
+{
+	CLEANUP_ARENA struct arena arena = { NULL };
+	struct ledger_error err;
+	struct event e;
+	if (event_read_line(line, &arena, &e, &err) != LEDGER_OK || e.epoch != c->epoch ||
+		!slice_is(e.origin, c->origin) || !slice_is(e.domain, c->domain))
+		return false;
+	*last = e.sequence;
+	return e.sequence < c->target;
+}
+
+/* The range behind the one that has just come is asked for before that one is stored; NULL: it is not.
+ * What came is believed as far as a question goes. */
+static struct ask *ask_ahead(struct sync *s, struct chain *c, size_t peer, struct slice lines)
+{
+	struct ledger_error err;
+	uint64_t last;
+	size_t slot = free_slot(s);
+	if (c->before || slot == ASKS_MAX || lines.len < 2 || s->stopping)
+		return NULL;
+	struct slice line = { lines.ptr, lines.len - 1 };
+	const char *before = memrchr(line.ptr, '\n', line.len);
+	if (before)
+		line = slice_from(line, (size_t)(before - line.ptr) + 1);
+	if (!has_more(c, line, &last) || ask(s, c, slot, peer, last, &err) != LEDGER_OK)
+		return NULL;
+	return &s->asks[slot];
 }
 
 /* Towards the beginning until it hangs together with what is here, then to the end; then the
@@ -165,6 +213,7 @@ enum ledger_status repair_reply(
 	if (!a)
 		return LEDGER_OK;
 	struct chain *c = &s->chains[a->chain];
+	struct ask *ahead = ask_ahead(s, c, a->peer, event->data);
 	TRY(take_lines(s, event->data, c, s->peers[a->peer].node, err));
 	if (c->before)
 		look_at_branch(c, &s->reply);
@@ -175,7 +224,10 @@ enum ledger_status repair_reply(
 		give_up_for_now(s, c);
 	else if (!c->from)
 		c->failed++;
-	c->asked = a->active = false;
+	if (ahead && !s->reply.progress)
+		ahead->active = false;
+	a->active = false;
+	c->asked = ahead && ahead->active;
 	s->more = true;
 	return LEDGER_OK;
 }
@@ -243,7 +295,8 @@ void repair_queue(struct sync *s, size_t cluster, const struct link_event *event
 
 struct lines {
 	struct buf text;
-	size_t limit;
+	size_t limit; /* in bytes, of all lines but the first one */
+	size_t most;  /* what the server takes */
 };
 
 static enum ledger_status add_event(
@@ -256,7 +309,7 @@ static enum ledger_status add_event(
 	event_add_line(&lines->text, &sent);
 	buf_add_char(&lines->text, '\n');
 	TRY(buf_check(&lines->text, err));
-	if (lines->text.len <= lines->limit)
+	if (lines->text.len <= (before ? lines->limit : lines->most))
 		return LEDGER_OK;
 	lines->text.len = before;
 	return fail(err, LEDGER_NO, "enough");
@@ -267,11 +320,12 @@ static enum ledger_status answer(struct sync *s, const struct answer *a, struct 
 	struct ledger_chain_name name = { slice_of(a->origin), a->epoch, slice_of(a->domain) };
 	struct link *link = s->clusters[a->cluster].link;
 	uint64_t bytes = a->max_bytes < RANGE_BYTES ? a->max_bytes : RANGE_BYTES;
-	struct lines lines = { .limit = link_max_payload(link) };
+	struct lines lines = { .most = link_max_payload(link) };
+	lines.limit = bytes < lines.most ? bytes : lines.most;
 	enum ledger_status status = a->branches ? ledger_read_branches(s->ledger, &name, a->from,
-							  bytes, add_event, &lines, err)
+							  UINT64_MAX, add_event, &lines, err)
 						: ledger_read_chain(s->ledger, &name, a->from,
-							  bytes, add_event, &lines, err);
+							  UINT64_MAX, add_event, &lines, err);
 	struct ledger_error unsent;
 	if (!status || status == LEDGER_NO) {
 		link_publish(link, slice_of(a->reply), buf_slice(&lines.text), &unsent);

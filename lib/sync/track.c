@@ -281,6 +281,8 @@ static void start_pull(struct sync *s, struct track *t)
 	s->news = true;
 	SAY(s, "receiving", WORD("cluster", cluster_name(s, t)), WORD("domain", t->domain),
 		NUMBER("from", t->taken + 1), NUMBER("last", t->known_last));
+	if (track_is_empty(s, slice_of(t->domain)))
+		repair_hurry(s, t->domain);
 }
 
 void track_consumer(struct sync *s, const struct link_event *event)
@@ -364,6 +366,17 @@ static bool is_covered(const struct sync *s, const struct track *t)
 			return true;
 	}
 	return false;
+}
+
+bool track_is_empty(const struct sync *s, struct slice domain)
+{
+	for (size_t i = 0; i < s->n_tracks; i++) {
+		const struct track *t = &s->tracks[i];
+		if (slice_is(domain, t->domain) && t->subscribe && t->state != TRACK_OFF &&
+			(t->state != TRACK_READY || t->place || t->known_last > t->taken))
+			return false;
+	}
+	return true;
 }
 
 bool track_is_level(const struct sync *s, struct buf *why)
