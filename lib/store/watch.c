@@ -16,7 +16,8 @@
 #define POLL_INTERVAL_MS 100
 
 /* The -wal is written, synced, and only then is the commit seen (in shared memory, of which inotify
- * does not tell): for so long after a write we look again, at first after 1 ms, then ever more rarely. */
+ * does not tell): for so long after a write we look again, at first after 1 ms, then ever more rarely.
+ * Also where something new was seen: what was written may be another commit, behind that one. */
 #define SETTLE_MS     2000
 #define SETTLE_MAX_MS 20
 
@@ -62,8 +63,6 @@ static enum ledger_status has_changed(struct ledger *l, bool *changed, struct le
 	uint64_t version;
 	TRY(store_data_version(l->store, &version, err));
 	*changed = version != l->data_version;
-	if (*changed)
-		l->wal_written = 0;
 	l->data_version = version;
 	return LEDGER_OK;
 }

@@ -89,6 +89,37 @@ static void a_commit_of_another_process_wakes_at_once(void **state)
 	stop_writer(&w);
 }
 
+/* The first is seen while the second one is written, which is not seen yet. */
+static void of_two_commits_in_a_row_both_wake(void **state)
+{
+	const struct place *p = *state;
+	struct writer w = start_writer(p), v = start_writer(p);
+	struct ledger_options options = p->options;
+	options.mode = LEDGER_MODE_READ;
+	struct ledger *l = open_ledger(&options);
+	catch_up(l);
+	for (uint64_t i = 1; i <= 200; i++) {
+		uint64_t last = 0;
+		tell(&w);
+		tell(&v);
+		tell(&w);
+		for (uint64_t begun = time_monotonic(); last < 3 * i;) {
+			bool changed = false;
+			MUST(ledger_watch(l, -1, PATIENCE, &changed, &err));
+			assert_true(changed);
+			MUST(ledger_last_position(l, &last, &err));
+			uint64_t took = time_monotonic() - begun;
+			if (took > SOON && changed)
+				fail_msg("round %" PRIu64 ": %" PRIu64 " of %" PRIu64
+					 " after %" PRIu64 " ms",
+					i, last, 3 * i, took / 1000);
+		}
+	}
+	ledger_close(l);
+	stop_writer(&v); /* it holds the other's pipe too */
+	stop_writer(&w);
+}
+
 static void a_commit_before_the_wait_is_told_at_once(void **state)
 {
 	const struct place *p = *state;
@@ -236,6 +267,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_make, place_remove)
 	const struct CMUnitTest tests[] = {
 		TEST(a_commit_of_another_process_wakes_at_once),
+		TEST(of_two_commits_in_a_row_both_wake),
 		TEST(a_commit_before_the_wait_is_told_at_once),
 		TEST(what_is_not_committed_wakes_nobody),
 		TEST(a_descriptor_that_can_be_read_ends_the_wait),
