@@ -20,7 +20,9 @@ enum { STREAM, PEER, HEADS, RANGE, KINDS, SIGNED = 0x40, OTHER = 0x20 };
 
 static struct {
 	struct ledger_options options;
-	struct buf lines; /* its events */
+	const char *paths[2], *shm;
+	struct buf files[2]; /* the database and its -wal, as they are at the beginning */
+	struct buf lines;    /* its events */
 	struct chain_key key;
 	struct link *link; /* to nobody */
 } base;
@@ -57,6 +59,14 @@ static void prepare(void)
 	CLAIM(slice_unhex(SLICE("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
 		secret, sizeof(secret)));
 	chain_key_init(&base.key, secret);
+	struct ledger *l = fuzz_ledger(&base.options);
+	read_own(l, &base.lines);
+	ledger_close(l);
+	base.paths[0] = base.options.path;
+	base.paths[1] = fuzz_path("ledger.db-wal");
+	base.shm = fuzz_path("ledger.db-shm");
+	for (int i = 0; i < 2; i++)
+		fuzz_read(base.paths[i], &base.files[i]);
 	MUST(link_open(&base.link, &link, &err));
 }
 
@@ -203,6 +213,18 @@ static void claim_ledger(struct ledger *l)
 	CLAIM(slice_eq(buf_slice(&own), buf_slice(&base.lines)));
 }
 
+/* The same files each time: they keep their inodes, so that the ledger is at home. */
+static struct ledger *begin_anew(void)
+{
+	struct ledger_error err = { 0 };
+	struct ledger *l;
+	unlink(base.shm);
+	for (int i = 0; i < 2; i++)
+		fuzz_write(base.paths[i], buf_slice(&base.files[i]));
+	MUST(ledger_open(&l, &base.options, &err));
+	return l;
+}
+
 static void run_all(struct ledger *l, struct slice input)
 {
 	static const struct sync_cluster shop = { .name = "shop" };
@@ -235,11 +257,9 @@ static void run_all(struct ledger *l, struct slice input)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct ledger *l;
 	if (!base.link)
 		prepare();
-	l = fuzz_ledger(&base.options);
-	read_own(l, &base.lines);
+	struct ledger *l = begin_anew();
 	run_all(l, size ? (struct slice){ (const char *)bytes, size } : SLICE(""));
 	claim_ledger(l);
 	ledger_close(l);

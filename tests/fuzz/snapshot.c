@@ -32,6 +32,7 @@ static struct {
 	sqlite3 *db;
 	sqlite3_stmt *is_same; /* rows that are as they were */
 	struct buf states[STREAMS];
+	bool renumbered; /* a row id is not part of what is signed, but may be an impossible one */
 } base;
 
 static void run_sql(const char *sql)
@@ -89,6 +90,7 @@ static void change(struct slice bytes)
 	if (bytes.len < 2)
 		return;
 	unsigned column = (uint8_t)bytes.ptr[0] % COLUMNS, kind = (uint8_t)bytes.ptr[1];
+	base.renumbered = base.renumbered || column == 0;
 	buf_addf(&sql, "UPDATE OR REPLACE snapshot SET %s = ?1", columns[column]);
 	if (!(kind & 0x80))
 		buf_addf(&sql, " WHERE stream = '%s'", streams[kind / VALUE_KINDS % STREAMS].ptr);
@@ -124,7 +126,8 @@ static void claim_all(void)
 			count_good, &good, &err));
 		sqlite3_reset(base.is_same);
 		CLAIM(sqlite3_step(base.is_same) == SQLITE_ROW);
-		CLAIM(good == sqlite3_column_int(base.is_same, 0));
+		int same = sqlite3_column_int(base.is_same, 0);
+		CLAIM(good <= same && (good == same || base.renumbered));
 		sqlite3_reset(base.is_same);
 	}
 	ledger_fold_close(fold);
@@ -135,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct slice rest = { (const char *)bytes, size }, one;
 	if (!base.ledger)
 		prepare();
+	base.renumbered = false;
 	run_sql("BEGIN");
 	while (size && slice_cut(rest, (char)0xff, &one, &rest))
 		change(one);
