@@ -224,7 +224,8 @@ enum ledger_status repair_reply(
 		give_up_for_now(s, c);
 	else if (!c->from)
 		c->failed++;
-	if (ahead && !s->reply.progress)
+	/* What it asked for is of no use now. */
+	if (ahead && (!s->reply.progress || c->before))
 		ahead->active = false;
 	a->active = false;
 	c->asked = ahead && ahead->active;
