@@ -198,6 +198,7 @@ static enum ledger_status build_handler(const struct builder *b, struct ledger_h
 		return missing(b, "type", "a schema is the version of a type");
 	if (slice_is(text_of(b, "mode"), "lines"))
 		h->mode = LEDGER_HANDLER_LINES;
+	h->rules = &settings.rules;
 	h->timeout = number_of(b, "timeout", TIMEOUT_DEFAULT);
 	h->retries = number_of(b, "retries", RETRIES_DEFAULT);
 	h->park_after = number_of(b, "park_after", 0);
@@ -275,6 +276,7 @@ static enum ledger_status build_projection(
 	const struct builder *b, struct ledger_projection *p, const char **schema)
 {
 	p->name = b->value->key.ptr;
+	p->rules = &settings.rules;
 	TRY(build_path(b, "database", &p->database));
 	TRY(build_path(b, "schema", schema));
 	if (!p->database)

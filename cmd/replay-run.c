@@ -216,6 +216,17 @@ static void add_json(struct buf *out, const struct consumer *c)
 	buf_addf(out, ",\"status\":\"%s\"}\n", ledger_status_name(c->status));
 }
 
+/* Of one that could not be opened it is not known where it stands. */
+static void add_text(struct buf *out, const struct consumer *c)
+{
+	buf_addf(out, "%s  %" PRIu64 " event%s", c->name, c->count, c->count == 1 ? "" : "s");
+	if (c->position || !c->status)
+		buf_addf(out, ", at position %" PRIu64, c->position);
+	if (c->status)
+		buf_addf(out, ", %s", ledger_status_name(c->status));
+	buf_add_char(out, '\n');
+}
+
 static void print_summary(const struct replay *r)
 {
 	CLEANUP_BUF struct buf line = { 0 };
@@ -225,10 +236,7 @@ static void print_summary(const struct replay *r)
 		if (output.format == FORMAT_JSON)
 			add_json(&line, c);
 		else
-			buf_addf(&line, "%s  %" PRIu64 " event%s, at position %" PRIu64 "%s%s\n",
-				c->name, c->count, c->count == 1 ? "" : "s", c->position,
-				c->status ? ", " : "",
-				c->status ? ledger_status_name(c->status) : "");
+			add_text(&line, c);
 		out_safe_lines(buf_slice(&line));
 	}
 }

@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "output.h"
+#include "settings.h"
 #include "signals.h"
 
 #include "../lib/base/banned.h"
@@ -12,6 +13,7 @@
 
 struct feed {
 	struct ledger *ledger;
+	struct ledger_fold *fold; /* NULL: there are no upcasters */
 	struct buf page;
 	uint64_t done; /* every position up to this one is printed or does not match */
 	uint64_t left;
@@ -25,13 +27,17 @@ struct feed {
 static void feed_done(struct feed *feed)
 {
 	buf_done(&feed->page);
+	ledger_fold_close(feed->fold);
 }
 
 static enum ledger_status add_event(
 	const struct event *event, void *context, struct ledger_error *err)
 {
 	struct feed *feed = context;
-	event_add_line(&feed->page, event);
+	struct event upcast = *event;
+	if (feed->fold)
+		TRY(ledger_fold_upcast(feed->fold, event, &upcast, err));
+	event_add_line(&feed->page, &upcast);
 	buf_add_char(&feed->page, '\n');
 	TRY(buf_check(&feed->page, err));
 	feed->last = event->position;
@@ -50,6 +56,14 @@ static enum ledger_status write_page(struct feed *feed, struct ledger_error *err
 	return status == LEDGER_NO ? LEDGER_OK : status;
 }
 
+/* Something went wrong behind what is in the page, which still is to be printed. */
+static enum ledger_status give_up(struct feed *feed, enum ledger_status status)
+{
+	struct ledger_error ignored;
+	write_page(feed, &ignored);
+	return status;
+}
+
 static enum ledger_status print_range(struct feed *feed, uint64_t end, struct ledger_error *err)
 {
 	struct ledger_filter f = replay_args.filter;
@@ -61,7 +75,7 @@ static enum ledger_status print_range(struct feed *feed, uint64_t end, struct le
 		feed->is_full = false;
 		enum ledger_status status = ledger_read(feed->ledger, &f, add_event, feed, err);
 		if (status != LEDGER_OK && !feed->is_full)
-			return status;
+			return give_up(feed, status);
 		feed->done = feed->is_full ? feed->last : end;
 		TRY(write_page(feed, err));
 	}
@@ -92,6 +106,8 @@ static enum ledger_status print_shared(struct feed *feed, struct ledger_error *e
 		status = ledger_shared_read(shared, f, add_event, feed, err);
 		if (status == LEDGER_OK || feed->is_full)
 			status = write_page(feed, err);
+		else
+			give_up(feed, status);
 	} while (status == LEDGER_OK && feed->is_full && !feed->is_over);
 	ledger_shared_close(shared);
 	return status;
@@ -103,6 +119,8 @@ enum ledger_status replay_to_stdout(struct ledger *l, struct ledger_error *err)
 	bool changed;
 	if (replay_args.limit.given)
 		feed.left = replay_args.limit.value;
+	if (settings.rules.n_upcasts)
+		TRY(ledger_fold_open(&feed.fold, l, &settings.rules, err));
 	command_confine(NULL, NULL);
 	if (replay_is_shared())
 		return print_shared(&feed, err);

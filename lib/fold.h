@@ -65,6 +65,9 @@ enum ledger_status ledger_rules_check(const struct ledger_rules *rules, struct l
 enum ledger_status ledger_fold_upcast(
 	struct ledger_fold *f, const struct event *in, struct event *out, struct ledger_error *err);
 
+/* The schema that an event has then; nothing is evaluated. */
+uint64_t ledger_upcast_schema(const struct ledger_rules *rules, const struct event *event);
+
 /* --- States ---------------------------------------------------------------------------------- */
 
 /* Which events count; what is 0 asks nothing, all 0 is now. */

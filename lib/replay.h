@@ -12,6 +12,7 @@
 #ifndef REPLAY_H
 #define REPLAY_H
 
+#include "fold.h"
 #include "ledger.h"
 
 /* --- Handlers -------------------------------------------------------------------------------- */
@@ -30,15 +31,16 @@ struct ledger_handler {
 	uint64_t schema;	 /* 0: any; only with a type */
 	const char *const *exec; /* program and arguments, NULL at the end */
 	enum ledger_handler_mode mode;
-	enum ledger_handler_start start; /* where it begins when it has no cursor yet … */
-	uint64_t start_position;	 /* … and never before this one */
-	uint64_t timeout;		 /* µs for an answer */
-	uint64_t retries;		 /* tries after the first, in one run */
-	uint64_t park_after;		 /* failures, over all runs; 0: it stops instead */
+	enum ledger_handler_start start;  /* where it begins when it has no cursor yet … */
+	uint64_t start_position;	  /* … and never before this one */
+	uint64_t timeout;		  /* µs for an answer */
+	uint64_t retries;		  /* tries after the first, in one run */
+	uint64_t park_after;		  /* failures, over all runs; 0: it stops instead */
+	const struct ledger_rules *rules; /* their upcasters go before all else; NULL: none */
 };
 
 /* Of all handlers that fit an event those with most said about it take it: domain, type and schema before
- * domain and type before domain. Does handlers[which]? */
+ * domain and type before domain. Does handlers[which]? The schema is that behind the upcasters. */
 bool ledger_handler_takes(
 	const struct ledger_handler *handlers, size_t n, size_t which, const struct event *event);
 
@@ -113,6 +115,7 @@ struct ledger_projection {
 	size_t n_domains;
 	const struct ledger_apply *apply;
 	size_t n_apply;
+	const struct ledger_rules *rules; /* whose upcasters events go through before; NULL: none */
 };
 
 enum ledger_order {

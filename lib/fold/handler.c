@@ -35,28 +35,6 @@ bool handler_is_stopping(const struct ledger_handler_run *run)
 	return run->options.is_stopping && run->options.is_stopping();
 }
 
-/* --- Whose event is it? ---------------------------------------------------------------------- */
-
-/* How much the handler says about the events it takes; 0: this is none of them. */
-static unsigned fit(const struct ledger_handler *h, const struct event *event)
-{
-	if (!slice_eq(h->domain, event->domain) ||
-		(h->type.ptr && !slice_eq(h->type, event->type)) ||
-		(h->schema && h->schema != event->schema))
-		return 0;
-	return 1 + (h->type.ptr != NULL) + (h->schema != 0);
-}
-
-bool ledger_handler_takes(
-	const struct ledger_handler *handlers, size_t n, size_t which, const struct event *event)
-{
-	unsigned own = fit(&handlers[which], event);
-	for (size_t i = 0; own && i < n; i++)
-		if (fit(&handlers[i], event) > own)
-			return false;
-	return own > 0;
-}
-
 static bool is_wanted(const struct event *event, void *context)
 {
 	const struct ledger_handler_run *run = context;
@@ -186,6 +164,8 @@ static enum ledger_status open_run(struct ledger_handler_run *run, struct ledger
 	buf_addf(&what, "handler %s", run->handler->name);
 	TRY(lock_take(run->options.writer, buf_text(&what), &run->lock, err));
 	TRY(find_position(run, err));
+	if (run->handler->rules && run->handler->rules->n_upcasts)
+		TRY(ledger_fold_open(&run->fold, run->options.ledger, run->handler->rules, err));
 	return run->options.only ? LEDGER_OK : find_parked(run, err);
 }
 
@@ -219,6 +199,7 @@ void ledger_handler_close(struct ledger_handler_run *run)
 		return;
 	process_done(&run->process);
 	page_done(&run->page);
+	ledger_fold_close(run->fold);
 	buf_done(&run->last_said);
 	buf_done(&run->text);
 	file_close(&run->lock);
@@ -309,9 +290,14 @@ static enum ledger_status stopped(struct ledger_handler_run *run, const struct p
 static enum ledger_status try_one(
 	struct ledger_handler_run *run, size_t i, struct ledger_error *err)
 {
+	struct page_event *e = &run->page.events[i];
+	if (run->fold)
+		TRY(page_upcast(&run->page, e, run->fold, err));
+	if (run->fold && e->state == PAGE_FAILED)
+		return LEDGER_OK;
 	if (run->handler->mode == LEDGER_HANDLER_LINES)
 		return lines_try(run, i, true, err);
-	return each_try(run, &run->page.events[i], err);
+	return each_try(run, e, err);
 }
 
 /* An event has failed once: it is tried again until it is done, parked, or the tries are used up. It is
@@ -375,8 +361,11 @@ static enum ledger_status handle_page(struct ledger_handler_run *run, struct led
 		if (e->state == PAGE_WAITING)
 			TRY(handle_waiting(run, i, err));
 		if (e->state == PAGE_FAILED) {
+			bool passed;
 			TRY(save(run, err));
-			TRY(insist(run, i, err));
+			TRY(handler_pass_over(run, e, &passed, err));
+			if (!passed)
+				TRY(insist(run, i, err));
 		}
 		if (e->state != PAGE_DONE)
 			return LEDGER_OK;
@@ -415,7 +404,7 @@ enum ledger_status ledger_handler_step(
 	*done = true;
 	if (run->position >= end || run->left == 0 || handler_is_stopping(run))
 		return LEDGER_OK;
-	TRY(page_read(&run->page, run->options.ledger, &filter, is_wanted, run, err));
+	TRY(page_read(&run->page, run->options.ledger, &filter, is_wanted, run, run->fold, err));
 	enum ledger_status status = handle_page(run, err);
 	bool all = status == LEDGER_OK && run->count - before == run->page.n;
 	run->left -= run->left == UINT64_MAX ? 0 : run->count - before;
@@ -464,7 +453,7 @@ static enum ledger_status load_parked(
 			position, run->handler->name);
 		return hint(err, "see them with: ledgerbox replay parked list");
 	}
-	TRY(page_read(&run->page, run->options.ledger, &filter, NULL, NULL, err));
+	TRY(page_read(&run->page, run->options.ledger, &filter, NULL, NULL, run->fold, err));
 	if (run->page.n == 1 &&
 		memcmp(run->page.events[0].event.hash, w.parked.hash, EVENT_HASH_SIZE) == 0)
 		return LEDGER_OK;

@@ -24,7 +24,8 @@ struct ledger_handler_run {
 	bool has_parked;   /* something is parked for it: each event has to be asked about */
 	bool is_failing;   /* table failing has a row of it */
 	struct page page;
-	struct process process; /* of mode lines it goes on running */
+	struct ledger_fold *fold; /* NULL: there are no upcasters */
+	struct process process;	  /* of mode lines it goes on running */
 	bool is_running;
 	uint64_t said;	      /* bytes handed to options.said */
 	struct buf last_said; /* the last line it wrote to stderr */

@@ -28,8 +28,37 @@ static bool copy_event(struct page *page, struct event *e)
 	       copy(page, &e->metadata) && copy(page, &e->key);
 }
 
+/* The payload is borrowed from `fold` then. */
+static enum ledger_status upcast(
+	struct page *page, struct page_event *e, struct ledger_fold *fold, struct ledger_error *err)
+{
+	struct ledger_error why = { 0 };
+	struct event event;
+	enum ledger_status status =
+		fold ? ledger_fold_upcast(fold, &e->event, &event, &why) : LEDGER_OK;
+	e->state = status == LEDGER_OK ? PAGE_WAITING : PAGE_FAILED;
+	if (status == LEDGER_OK && fold)
+		e->event = event;
+	if (status != LEDGER_INVALID) {
+		if (status != LEDGER_OK)
+			*err = why;
+		return status;
+	}
+	e->reason = arena_copy(&page->arena, slice_of(why.text));
+	return e->reason.ptr ? LEDGER_OK : fail(err, LEDGER_NO_MEMORY, "out of memory");
+}
+
+enum ledger_status page_upcast(
+	struct page *page, struct page_event *e, struct ledger_fold *fold, struct ledger_error *err)
+{
+	TRY(upcast(page, e, fold, err));
+	return copy(page, &e->event.payload) ? LEDGER_OK
+					     : fail(err, LEDGER_NO_MEMORY, "out of memory");
+}
+
 struct filling {
 	struct page *page;
+	struct ledger_fold *fold;
 	size_t most;
 	page_wanted_fn *wanted;
 	void *context;
@@ -43,6 +72,7 @@ static enum ledger_status add(const struct event *event, void *context, struct l
 		return LEDGER_OK;
 	struct page_event *e = &page->events[page->n];
 	*e = (struct page_event){ .event = *event };
+	TRY(upcast(page, e, f->fold, err));
 	if (!copy_event(page, &e->event))
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	page->n++;
@@ -53,11 +83,11 @@ static enum ledger_status add(const struct event *event, void *context, struct l
 
 enum ledger_status page_read(struct page *page, struct ledger *l,
 	const struct ledger_filter *filter, page_wanted_fn *wanted, void *context,
-	struct ledger_error *err)
+	struct ledger_fold *fold, struct ledger_error *err)
 {
 	size_t most = filter->limit && filter->limit < PAGE_EVENTS_MAX ? (size_t)filter->limit
 								       : PAGE_EVENTS_MAX;
-	struct filling f = { page, most, wanted, context };
+	struct filling f = { page, fold, most, wanted, context };
 	struct ledger_filter unlimited = *filter;
 	unlimited.limit = 0; /* what is not wanted does not count */
 	arena_reset(&page->arena);

@@ -2,7 +2,7 @@
 #ifndef FOLD_PAGE_H
 #define FOLD_PAGE_H
 
-#include "../ledger.h"
+#include "../fold.h"
 
 #define PAGE_EVENTS_MAX 2048
 #define PAGE_BYTES_MAX	(4u << 20) /* and one event more */
@@ -26,10 +26,15 @@ struct page {
 
 void page_done(struct page *page);
 
-/* Fills a page with what matches and `wanted` (NULL: all) says yes to; at most filter->limit. */
+/* Fills a page with what matches and `wanted` (NULL: all) says yes to; at most filter->limit. Events are upcast
+ * (`fold` NULL: not); one that cannot be is as it is stored, and has failed. */
 typedef bool page_wanted_fn(const struct event *event, void *context);
 enum ledger_status page_read(struct page *page, struct ledger *l,
 	const struct ledger_filter *filter, page_wanted_fn *wanted, void *context,
+	struct ledger_fold *fold, struct ledger_error *err);
+
+/* Tries that again with one that has failed: it is waiting then, or failed. */
+enum ledger_status page_upcast(struct page *page, struct page_event *e, struct ledger_fold *fold,
 	struct ledger_error *err);
 
 /* The position of the last event in a page that is not empty. */

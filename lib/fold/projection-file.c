@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../event/chain.h"
+#include "rules.h"
 
 #include "../base/banned.h"
 
@@ -103,15 +104,43 @@ static bool add_sorted(struct buf *out, const struct ledger_projection *p)
 	return good;
 }
 
+static bool takes_type(struct slice type, const void *context)
+{
+	const struct ledger_projection *p = context;
+	for (size_t i = 0; i < p->n_apply; i++)
+		if (slice_eq(p->apply[i].type, type) || slice_is(p->apply[i].type, "*"))
+			return true;
+	return false;
+}
+
+/* Those that other types go through change nothing in it. Without any it is one piece less. */
+static bool add_upcasts(struct buf *out, const struct ledger_projection *p)
+{
+	CLEANUP_ARENA struct arena arena = { 0 };
+	return !p->rules || rules_add_upcasts(out, &arena, p->rules, takes_type, p);
+}
+
+static bool has_upcasts(const struct ledger_projection *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; p->rules && i < p->rules->n_upcasts; i++)
+		n += takes_type(p->rules->upcasts[i].type, p);
+	return n > 0;
+}
+
 enum ledger_status projection_definition(
 	const struct ledger_projection *p, uint8_t out[EVENT_HASH_SIZE], struct ledger_error *err)
 {
-	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 3 + p->n_domains + 2 * p->n_apply);
+	CLEANUP_BUF struct buf bytes = { 0 }, upcasts = { 0 };
+	bool upcast = has_upcasts(p);
+	pae_begin(&bytes, 3 + p->n_domains + 2 * p->n_apply + upcast);
 	pae_add(&bytes, SLICE("ledgerbox/projection/v1"));
 	pae_add(&bytes, p->schema);
-	if (!add_sorted(&bytes, p))
+	if (!add_sorted(&bytes, p) || !add_upcasts(&upcasts, p))
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	if (upcast)
+		pae_add(&bytes, buf_slice(&upcasts));
+	TRY(buf_check(&upcasts, err));
 	TRY(buf_check(&bytes, err));
 	chain_sha256(buf_slice(&bytes), out);
 	return LEDGER_OK;

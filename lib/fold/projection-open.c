@@ -13,29 +13,6 @@
 
 /* --- Which events ---------------------------------------------------------------------------- */
 
-static bool has_domain(const struct ledger_projection *p, struct slice domain)
-{
-	for (size_t i = 0; i < p->n_domains; i++)
-		if (slice_eq(p->domains[i], domain))
-			return true;
-	return p->n_domains == 0;
-}
-
-const struct ledger_apply *ledger_projection_takes(
-	const struct ledger_projection *p, const struct event *event)
-{
-	const struct ledger_apply *other = NULL;
-	if (!has_domain(p, event->domain))
-		return NULL;
-	for (size_t i = 0; i < p->n_apply; i++) {
-		if (slice_eq(p->apply[i].type, event->type))
-			return &p->apply[i];
-		if (slice_is(p->apply[i].type, "*"))
-			other = &p->apply[i];
-	}
-	return other;
-}
-
 /* The types that are named, unless "*" takes the rest. */
 static enum ledger_status find_types(struct ledger_projection_run *run, struct ledger_error *err)
 {
@@ -195,6 +172,8 @@ static enum ledger_status open_run(
 	buf_addf(&what, "projection %s", run->projection->name);
 	TRY(lock_take(run->options.ledger, buf_text(&what), &run->lock, err));
 	TRY(find_types(run, err));
+	if (run->projection->rules && run->projection->rules->n_upcasts)
+		TRY(ledger_fold_open(&run->fold, run->options.ledger, run->projection->rules, err));
 	return rebuild ? open_rebuild(run, err) : open_live(run, err);
 }
 
@@ -242,6 +221,7 @@ void ledger_projection_close(struct ledger_projection_run *run)
 	sqlite_close(run->live);
 	projection_remove_rebuild(run);
 	buf_done(&run->rebuild);
+	ledger_fold_close(run->fold);
 	free(run->statements);
 	free(run->types);
 	file_close(&run->lock);

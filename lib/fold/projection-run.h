@@ -12,6 +12,7 @@ struct ledger_projection_run {
 	struct sqlite *db;		 /* where events go: live, or the one that is rebuilt */
 	struct buf rebuild;		 /* the path of that one; empty: none */
 	struct sqlite_stmt **statements; /* of apply, one for each */
+	struct ledger_fold *fold;	 /* NULL: there are no upcasters */
 	struct projection_place place;
 	struct slice *types; /* to be read; none: all */
 	size_t n_types;

@@ -64,7 +64,10 @@ static enum ledger_status apply_event(
 	const struct ledger_apply *apply = ledger_projection_takes(run->projection, event);
 	if (!apply)
 		return LEDGER_OK;
-	if (sqlite_apply(run->statements[apply - run->projection->apply], event, err) != LEDGER_OK)
+	struct sqlite_stmt *st = run->statements[apply - run->projection->apply];
+	struct event upcast = *event;
+	if ((run->fold && ledger_fold_upcast(run->fold, event, &upcast, err) != LEDGER_OK) ||
+		sqlite_apply(st, &upcast, err) != LEDGER_OK)
 		return say_where(run, event, apply, err);
 	run->last = event->position;
 	run->in_batch++;

@@ -174,14 +174,17 @@ static bool add_rules(struct buf *out, struct arena *arena, const struct ledger_
 	return true;
 }
 
-static bool add_upcasts(struct buf *out, struct arena *arena, const struct ledger_rules *rules)
+bool rules_add_upcasts(struct buf *out, struct arena *arena, const struct ledger_rules *rules,
+	bool (*wanted)(struct slice type, const void *context), const void *context)
 {
-	size_t n = rules->n_upcasts;
-	const struct ledger_upcast **sorted = arena_array(arena, n + 1, sizeof(*sorted));
+	size_t n = 0;
+	const struct ledger_upcast **sorted =
+		arena_array(arena, rules->n_upcasts + 1, sizeof(*sorted));
 	if (!sorted)
 		return false;
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &rules->upcasts[i];
+	for (size_t i = 0; i < rules->n_upcasts; i++)
+		if (!wanted || wanted(rules->upcasts[i].type, context))
+			sorted[n++] = &rules->upcasts[i];
 	qsort(sorted, n, sizeof(*sorted), by_type_and_schema);
 	pae_begin(out, 3 * n);
 	for (size_t i = 0; i < n; i++) {
@@ -198,7 +201,8 @@ static enum ledger_status compute_hash(
 {
 	CLEANUP_ARENA struct arena arena = { 0 };
 	CLEANUP_BUF struct buf rules = { 0 }, upcasts = { 0 }, all = { 0 };
-	if (!add_rules(&rules, &arena, r->rules) || !add_upcasts(&upcasts, &arena, f->rules))
+	if (!add_rules(&rules, &arena, r->rules) ||
+		!rules_add_upcasts(&upcasts, &arena, f->rules, NULL, NULL))
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	pae_begin(&all, 5);
 	pae_add(&all, SLICE("ledgerbox/reducer/v1"));
@@ -337,11 +341,12 @@ enum ledger_status reducer_apply(struct ledger_fold *f, struct reducer *r,
 
 /* --- Upcasters ------------------------------------------------------------------------------- */
 
-static bool find_upcast(const struct ledger_fold *f, const struct event *event, size_t *at)
+static bool find_upcast(
+	const struct ledger_rules *rules, struct slice type, uint64_t schema, size_t *at)
 {
-	for (size_t i = 0; i < f->rules->n_upcasts; i++) {
-		const struct ledger_upcast *u = &f->rules->upcasts[i];
-		if (u->schema == event->schema && slice_eq(u->type, event->type)) {
+	for (size_t i = 0; i < rules->n_upcasts; i++) {
+		const struct ledger_upcast *u = &rules->upcasts[i];
+		if (u->schema == schema && slice_eq(u->type, type)) {
 			*at = i;
 			return true;
 		}
@@ -349,12 +354,21 @@ static bool find_upcast(const struct ledger_fold *f, const struct event *event, 
 	return false;
 }
 
+uint64_t ledger_upcast_schema(const struct ledger_rules *rules, const struct event *event)
+{
+	uint64_t schema = event->schema;
+	size_t at;
+	while (find_upcast(rules, event->type, schema, &at))
+		schema++;
+	return schema;
+}
+
 enum ledger_status ledger_fold_upcast(
 	struct ledger_fold *f, const struct event *in, struct event *out, struct ledger_error *err)
 {
 	struct event event = *in;
 	size_t at, turn = 0;
-	while (find_upcast(f, &event, &at)) {
+	while (find_upcast(f->rules, event.type, event.schema, &at)) {
 		struct buf *payload = &f->payloads[turn++ % 2];
 		TRY(compile_upcast(f, at, err));
 		if (sqlite_evaluate(

@@ -27,6 +27,10 @@ struct ledger_fold {
 	void *refused_context;
 };
 
+/* Adds the texts of those upcasters whose type is wanted (NULL: all), in an order of their own; false without memory. */
+bool rules_add_upcasts(struct buf *out, struct arena *arena, const struct ledger_rules *rules,
+	bool (*wanted)(struct slice type, const void *context), const void *context);
+
 /* The reducer of a stream's type: its own, that of "*", or merge. */
 enum ledger_status reducer_find(
 	struct ledger_fold *f, struct slice stream, struct reducer **out, struct ledger_error *err);

@@ -656,6 +656,110 @@ misbehaves() {
 	[ "$(ledgerbox __complete -- replay '' | cut -f 1 | tr '\n' ' ')" = "count stock parked " ]
 }
 
+# --- Upcasters
+
+# Three events of schema 1 to 3, of one meaning each, and what makes 3 of 1 and 2.
+upcasting() {
+	cat >> ledger.yaml <<-'END'
+	upcast: {moved: {1: "iif(:payload->>'$.out', json_object('delta', -(:payload->>'$.out')), null)", 2: "json_object('by', :payload->'$.delta')"}}
+	END
+	ledgerbox append -q -d inventory -t moved -s product/1 out:=3
+	ledgerbox append -q -d inventory -t moved -s product/1 --schema 2 delta:=4
+	ledgerbox append -q -d inventory -t moved -s product/1 --schema 3 by:=5
+}
+
+# What cannot be cast up.
+malformed() {
+	ledgerbox append -q -d inventory -t moved -s "product/${1:-1}" other:=1
+}
+
+@test "upcasters are applied to what a pipe, handlers and projections get, never to what is stored" {
+	upcasting
+	handler three 'type: moved, schema: 3, start: beginning' <<< 'echo "$LEDGER_EVENT_SCHEMA $(cat)" >> three.out'
+	coprocess lines 'type: moved, schema: 3, start: beginning' <<< 'answer() { echo "$line" >> lines.out; echo "ok $id"; }'
+	handler rest 'start: beginning' <<< 'echo "$LEDGER_EVENT_SCHEMA" >> rest.out'
+	cat >> ledger.yaml <<-'END'
+	projections:
+	  all: {database: all.db, schema: all.sql, apply: {moved: "insert into e values (:schema, :payload)"}}
+	END
+	echo 'create table e (schema, payload);' > all.sql
+	works ledgerbox replay
+	diff <(printf '3 {"by":%s}\n' -3 4 5) three.out
+	diff <(jq -c '[.schema, .payload]' lines.out) <(printf '[3,{"by":%s}]\n' -3 4 5)
+	diff <(sqlite3 all.db 'select * from e') <(printf '3|{"by":%s}\n' -3 4 5)
+	diff <(ledgerbox replay --stdout) <(ledgerbox tail -n all --upcast --format json)
+	diff <(ledgerbox replay --stdout --order shared) <(ledgerbox tail -n all --upcast --format json)
+	# A handler of a schema is one of that behind the upcasters.
+	[ ! -e rest.out ]
+	[ "$(ledgerbox replay --dry-run three --from 1 | wc -l)" -eq 3 ]
+	[ "$(ledgerbox tail -n all --format payload)" = $'{"out":3}\n{"delta":4}\n{"by":5}' ]
+	works ledgerbox verify
+}
+
+@test "the definition of a projection has the upcasters of its types in it, and no others" {
+	upcasting
+	cat >> ledger.yaml <<-'END'
+	projections:
+	  all: {database: all.db, schema: all.sql, apply: {moved: "insert into e values (:schema, :payload)"}}
+	END
+	echo 'create table e (schema, payload);' > all.sql
+	works ledgerbox replay
+	sed -i "s/^upcast: {/&other: {1: ':payload'}, /" ledger.yaml
+	works ledgerbox replay
+	sed -i "s/-(:payload/(:payload/" ledger.yaml
+	fails 14 ledgerbox replay
+	[[ "$stderr" == *"the definition of projection all has changed since it was built"*"replay all --rebuild"* ]]
+	works ledgerbox replay --rebuild
+	[ "$(sqlite3 all.db 'select payload from e limit 1')" = '{"by":3}' ]
+	sed -i '/^upcast:/d' ledger.yaml
+	fails 14 ledgerbox replay
+	sed -i 's/apply: {moved:/apply: {"*":/' ledger.yaml
+	works ledgerbox replay --rebuild
+	echo "upcast: {anything: {1: ':payload'}}" >> ledger.yaml
+	fails 14 ledgerbox replay
+}
+
+@test "an event that cannot be cast up is a failure of that event: what was before it is there" {
+	upcasting
+	malformed
+	coprocess lines 'start: beginning, retries: 0' <<< 'answer() { echo "$line" >> lines.out; echo "ok $id"; }'
+	cat >> ledger.yaml <<-'END'
+	projections:
+	  all: {database: all.db, schema: all.sql, apply: {moved: "insert into e values (:schema, :payload)"}}
+	END
+	echo 'create table e (schema, payload);' > all.sql
+	fails 21 ledgerbox replay lines
+	[[ "$stderr" == *"lines stopped before position 4 after 1 failure: upcast of moved from schema 1, at position 4:"* ]]
+	[ "$(wc -l < lines.out)" -eq 3 ]
+	[ "$(cursor lines)" -eq 3 ]
+	fails 12 ledgerbox replay all
+	[[ "$stderr" == *"projection all, apply moved, position 4: upcast of moved from schema 1"* ]]
+	[ "$(sqlite3 all.db 'select count(*) from e')" -eq 3 ]
+	for order in arrival shared; do
+		fails 12 ledgerbox replay --stdout --order $order
+		[ "${#lines[@]}" -eq 3 ]
+		[[ "$stderr" == *"upcast of moved from schema 1, at position 4"* ]]
+	done
+}
+
+@test "an event that cannot be cast up is parked as others are, and retried" {
+	upcasting
+	malformed
+	handler picky 'start: beginning, retries: 0, park_after: 1' <<< 'echo "$LEDGER_EVENT_POSITION $(cat)" >> out'
+	malformed
+	malformed 2
+	ledgerbox append -q -d inventory -t moved -s product/3 out:=1
+	works ledgerbox replay
+	[ "$(ledgerbox replay parked list --format json | jq -s -c 'map([.position, .failures])')" = '[[4,1],[5,0],[6,1]]' ]
+	[ "$(cut -d ' ' -f 1 out | tr '\n' ' ')" = "1 2 3 7 " ]
+	fails 21 ledgerbox replay parked retry picky
+	[[ "$stderr" == *"failed again at position 4: upcast of moved"* ]]
+	sed -i "s/, null)/, json_object('delta', 0))/" ledger.yaml
+	works ledgerbox replay parked retry picky
+	[ "$(tail -n 3 out | tr '\n' ' ')" = '4 {"by":0} 5 {"by":0} 6 {"by":0} ' ]
+	[ -z "$(ledgerbox replay parked list)" ]
+}
+
 # --- status
 
 @test "status tells who is new, idle, behind, stopped or stale" {
