@@ -196,6 +196,7 @@ static enum ledger_status follow(struct replay *r, struct ledger_error *err)
 	TRY(ledger_watch(r->ledger, signals_wake(), 0, &changed, err));
 	while (!signals_stop()) {
 		TRY(catch_up(r, err));
+		replay_keep_snapshots(&r->writer, r->end);
 		if (!r->is_live && !signals_stop())
 			note("live from here on, behind position %" PRIu64, r->end);
 		r->is_live = true;
@@ -267,6 +268,8 @@ enum ledger_status replay_run(struct ledger *l, int argc, char **argv, struct le
 	TRY(replay_args.follow ? follow(&r, err) : catch_up(&r, err));
 	for (size_t i = 0; i < r.n; i++)
 		finish(&r, &r.consumers[i]);
+	if (!replay_args.follow)
+		replay_keep_snapshots(&r.writer, r.end);
 	if (!output.quiet)
 		print_summary(&r);
 	*err = r.first;

@@ -104,7 +104,9 @@ static enum ledger_status check_kind(const char *name, struct ledger_error *err)
 
 enum ledger_status replay_check_names(int argc, char **argv, struct ledger_error *err)
 {
-	if (!settings.config || settings.n_handlers + settings.n_projections == 0) {
+	bool nobody = settings.n_handlers + settings.n_projections == 0;
+	/* Without a name snapshots are taken too. */
+	if (!settings.config || (nobody && (argc > 0 || !replay_has_policy()))) {
 		fail(err, LEDGER_USAGE, "there is nobody to replay to: %.200s%s",
 			settings.config ? settings.config : "there is no config",
 			settings.config ? " has no handlers and no projections" : "");

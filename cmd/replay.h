@@ -32,6 +32,11 @@ enum ledger_status replay_run(struct ledger *l, int argc, char **argv, struct le
 /* replay-parked.c: `parked list`, `parked retry`, `parked discard`. */
 enum ledger_status replay_parked(struct ledger *l, int argc, char **argv, struct ledger_error *err);
 
+/* replay-snapshots.c: has a stream type of the config snapshot_every? And the snapshots that are due up to a
+ * position; *writer is opened where it is NULL. What goes wrong is said, it is nobody's failure. */
+bool replay_has_policy(void);
+void replay_keep_snapshots(struct ledger **writer, uint64_t end);
+
 /* Was --order shared given? */
 bool replay_is_shared(void);
 

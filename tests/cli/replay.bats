@@ -656,6 +656,70 @@ misbehaves() {
 	[ "$(ledgerbox __complete -- replay '' | cut -f 1 | tr '\n' ' ')" = "count stock parked " ]
 }
 
+# --- Snapshots by policy
+
+snapshots() {
+	ledgerbox snapshot list --format json | jq -s -c 'map([.stream, .position, .verdict])'
+}
+
+@test "replay keeps states by the policy of the config, once where an event makes them due" {
+	handler count <<< true
+	echo 'stream_types: {product: {snapshot_every: 3}}' >> ledger.yaml
+	events 5 2
+	ledgerbox append -q -d inventory -t t -s other/1 1
+	works ledgerbox replay
+	# sku-1 has had three events, sku-0 two.
+	[ "$(snapshots)" = '[["product/sku-1",5,"good"]]' ]
+	[ "$(ledgerbox state product/sku-1 --format json | jq -c '[.folded, .snapshot]')" = '[0,5]' ]
+	works ledgerbox replay
+	works ledgerbox replay count
+	[ "$(snapshots)" = '[["product/sku-1",5,"good"]]' ]
+	events 1 2
+	works ledgerbox replay
+	[ "$(snapshots)" = '[["product/sku-1",5,"good"]]' ]
+	events 2 2
+	works ledgerbox replay
+	[ "$(snapshots)" = '[["product/sku-0",9,"good"],["product/sku-1",5,"good"]]' ]
+	[ "$(ledgerbox cursor show replay:snapshots | awk '{ print $2 }')" -eq 9 ]
+}
+
+@test "snapshots need no consumer, stop no replay, and none is taken where one only looks" {
+	echo 'stream_types: {product: {snapshot_every: 1}, broken: {snapshot_every: 1}}' >> ledger.yaml
+	echo 'reducers: {broken: {apply: {"*": "null"}}}' >> ledger.yaml
+	ledgerbox append -q -d inventory -t t -s broken/1 1
+	events 1
+	works ledgerbox replay --stdout
+	[ "$(snapshots)" = '[]' ]
+	fails 2 ledgerbox replay count
+	works ledgerbox replay
+	[[ "$stderr" == *"no snapshot of broken/1: reducer of broken"* ]]
+	[ "$(snapshots)" = '[["product/sku-1",2,"good"]]' ]
+	works ledgerbox replay
+	[ -z "$stderr" ]
+	handler count <<< true
+	events 1
+	works ledgerbox replay --again --from 2
+	works ledgerbox replay --dry-run
+	[ "$(snapshots)" = '[["product/sku-1",2,"good"]]' ]
+}
+
+@test "many streams are due at once: each gets its snapshot; --follow takes them too" {
+	echo 'stream_types: {product: {snapshot_every: 2}}' >> ledger.yaml
+	events 1400 700
+	works ledgerbox replay
+	[ "$(ledgerbox snapshot list --format json | wc -l)" -eq 700 ]
+	works ledgerbox snapshot check
+	ledgerbox replay --follow 2> talk &
+	until_true grep -q live talk
+	events 2 1
+	kept() {
+		[ "$(ledgerbox snapshot list product/sku-0 --format json | wc -l)" -eq 2 ]
+	}
+	until_true kept
+	kill $!
+	wait $!
+}
+
 # --- Upcasters
 
 # Three events of schema 1 to 3, of one meaning each, and what makes 3 of 1 and 2.
