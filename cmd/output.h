@@ -71,7 +71,9 @@ const char *out_file_path(void);
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A bar on stderr while long work runs, on a terminal only; drawn at most ten times a second. */
+/* A bar on stderr while long work runs, on a terminal only; drawn at most ten times a second. Rate and time
+ * that is left are those since progress_begin, or since the first bar. */
+void progress_begin(void);
 void progress_draw(const char *what, uint64_t done, uint64_t total);
 void progress_clear(void);
 

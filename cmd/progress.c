@@ -14,6 +14,12 @@
 
 static bool bar_is_shown;
 
+/* Of the work that the bar is about. */
+static struct {
+	uint64_t begun, drawn; /* time_monotonic; 0: not yet */
+	uint64_t first;	       /* what was done when it began */
+} work;
+
 /* Errors of stderr have nowhere to be told. */
 static void say(const struct buf *text)
 {
@@ -132,7 +138,30 @@ void show_error(const struct ledger_error *err)
 
 /* --- The bar --------------------------------------------------------------------------------- */
 
-static void draw(const char *what, uint64_t done, uint64_t total)
+/* So many seconds as a clock shows them. */
+static void add_duration(struct buf *out, uint64_t seconds)
+{
+	if (seconds >= 3600)
+		buf_addf(out, "%" PRIu64 ":%02d:%02d", seconds / 3600, (int)(seconds / 60 % 60),
+			(int)(seconds % 60));
+	else
+		buf_addf(out, "%d:%02d", (int)(seconds / 60), (int)(seconds % 60));
+}
+
+/* By what was done since it began: so much in a second, and how long it will take. */
+static void add_rate(struct buf *out, uint64_t done, uint64_t total, uint64_t us)
+{
+	uint64_t n = done > work.first ? done - work.first : 0;
+	double rate = us ? (double)n * (double)TIME_SECOND / (double)us : 0;
+	if (rate <= 0)
+		return;
+	buf_addf(out, ", %.0f/s, ", rate);
+	double left = (double)(total - done) / rate;
+	add_duration(out, left < 360000 ? (uint64_t)(left + 0.5) : 360000);
+	buf_add_text(out, " left");
+}
+
+static void draw(const char *what, uint64_t done, uint64_t total, uint64_t us)
 {
 	CLEANUP_BUF struct buf line = { 0 };
 	done = done < total ? done : total;
@@ -141,7 +170,9 @@ static void draw(const char *what, uint64_t done, uint64_t total)
 	buf_addf(&line, "\r%.24s %3d%% [", what, (int)(part * 100));
 	for (int i = 0; i < BAR_WIDTH; i++)
 		buf_add_char(&line, i < filled ? '#' : '-');
-	buf_addf(&line, "] %" PRIu64 " of %" PRIu64 "\x1b[K", done, total);
+	buf_addf(&line, "] %" PRIu64 " of %" PRIu64, done, total);
+	add_rate(&line, done, total, us);
+	buf_add_text(&line, "\x1b[K");
 	say(&line);
 	bar_is_shown = true;
 }
@@ -149,16 +180,22 @@ static void draw(const char *what, uint64_t done, uint64_t total)
 /* What is over before the first interval is never drawn. */
 void progress_draw(const char *what, uint64_t done, uint64_t total)
 {
-	static uint64_t last;
 	if (!output.progress)
 		return;
 	uint64_t now = time_monotonic();
-	if (last == 0)
-		last = now;
-	if (now - last < BAR_INTERVAL)
+	if (work.begun == 0) {
+		work.begun = work.drawn = now;
+		work.first = done;
+	}
+	if (now - work.drawn < BAR_INTERVAL)
 		return;
-	last = now;
-	draw(what, done, total);
+	work.drawn = now;
+	draw(what, done, total, now - work.begun);
+}
+
+void progress_begin(void)
+{
+	work.begun = 0;
 }
 
 void progress_clear(void)

@@ -42,6 +42,7 @@ struct replay {
 	struct ledger_error first; /* what is answered in the end */
 	uint64_t end;
 	bool is_live; /* said so */
+	const struct consumer *current;
 };
 
 #define CLEANUP_REPLAY __attribute__((cleanup(replay_done)))
@@ -63,6 +64,25 @@ static void replay_done(struct replay *r)
 	ledger_close(r->writer);
 }
 
+/* --- The bar --------------------------------------------------------------------------------- */
+
+/* The consumer at hand is on its way, at `position`. */
+static void draw(const struct replay *r, uint64_t position)
+{
+	uint64_t done = 0;
+	for (size_t i = 0; i < r->n; i++) {
+		const struct consumer *c = &r->consumers[i];
+		uint64_t at = c == r->current && position > c->position ? position : c->position;
+		done += at < r->end ? at : r->end;
+	}
+	progress_draw("replay", done, r->n * r->end);
+}
+
+static void show_step(uint64_t position, void *context)
+{
+	draw(context, position);
+}
+
 /* --- One consumer ---------------------------------------------------------------------------- */
 
 static enum ledger_status open_writer(struct replay *r, struct ledger_error *err)
@@ -77,6 +97,8 @@ static enum ledger_status open_handler(
 	TRY(consumers_check_safe(settings.handlers[c->which].exec[0], err));
 	TRY(open_writer(r, err));
 	replay_fill_options(&options, r->ledger, r->writer);
+	options.context = r;
+	options.progress = show_step;
 	return ledger_handler_open(
 		&c->handler, &options, settings.handlers, settings.n_handlers, c->which, err);
 }
@@ -88,6 +110,8 @@ static enum ledger_status open_projection(
 	const struct ledger_projection *p = &settings.projections[c->which];
 	TRY(consumers_load(c->which, &r->arena, err));
 	replay_fill_options(&options, r->ledger, NULL);
+	options.context = r;
+	options.progress = show_step;
 	if (replay_args.rebuild && !c->is_rebuilt)
 		return ledger_projection_rebuild(&c->projection, &options, p,
 			replay_is_shared() ? LEDGER_ORDER_SHARED : LEDGER_ORDER_ARRIVAL, err);
@@ -160,18 +184,11 @@ static void finish(struct replay *r, struct consumer *c)
 
 /* --- All of them ----------------------------------------------------------------------------- */
 
-static void draw(const struct replay *r)
-{
-	uint64_t done = 0;
-	for (size_t i = 0; i < r->n; i++)
-		done += r->consumers[i].position < r->end ? r->consumers[i].position : r->end;
-	progress_draw("replay", done, r->n * r->end);
-}
-
 /* Brings everybody to the end of the ledger as it is now. */
 static enum ledger_status catch_up(struct replay *r, struct ledger_error *err)
 {
 	bool busy = true;
+	progress_begin();
 	TRY(ledger_last_position(r->ledger, &r->end, err));
 	for (size_t i = 0; i < r->n; i++) {
 		struct consumer *c = &r->consumers[i];
@@ -180,10 +197,11 @@ static enum ledger_status catch_up(struct replay *r, struct ledger_error *err)
 	while (busy && !signals_stop()) {
 		busy = false;
 		for (size_t i = 0; i < r->n && !signals_stop(); i++) {
+			r->current = &r->consumers[i];
 			if (!r->consumers[i].done)
 				advance(r, &r->consumers[i]);
 			busy = busy || !r->consumers[i].done;
-			draw(r);
+			draw(r, 0);
 		}
 	}
 	progress_clear();

@@ -59,6 +59,8 @@ struct ledger_replay_options {
 	/* An event was parked: after `failures`, 0 where it waits behind another. May be NULL. */
 	void (*parked)(const char *handler, const struct event *event, uint64_t failures,
 		const char *reason, void *context);
+	/* How far a step that takes long has come, about, as a position. May be NULL. */
+	void (*progress)(uint64_t position, void *context);
 	void *context;
 };
 
@@ -127,7 +129,7 @@ struct ledger_projection_run;
 
 /*
  * Makes ready to bring a projection up to date; what is pointed to outlives it. Of `options` only ledger,
- * writer, limit and is_stopping count. LEDGER_BUSY where another process does; LEDGER_REFUSED where its definition has
+ * limit, is_stopping and progress count. LEDGER_BUSY where another process does; LEDGER_REFUSED where its definition has
  * changed since it was built, where it stands in another history, is stale, or where the file holds something
  * else: the hint names the command.
  */

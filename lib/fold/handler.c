@@ -347,6 +347,8 @@ static enum ledger_status is_done(
 	if (run->is_failing && !run->options.only)
 		TRY(failing_forget(run->options.writer, name_of(run), err));
 	run->is_failing = false;
+	if (run->options.progress)
+		run->options.progress(run->position, run->options.context);
 	/* A process each costs more than a commit, and nobody wants a mail twice. */
 	return run->handler->mode == LEDGER_HANDLER_EACH ? save(run, err) : LEDGER_OK;
 }

@@ -195,6 +195,8 @@ static enum ledger_status apply_shared(
 	enum ledger_status status = apply_event(event, context, err);
 	/* It is one transaction, however long. */
 	run->is_stopped = run->is_cut && is_stopping(run);
+	if (run->is_cut && run->options.progress)
+		run->options.progress(run->place.position + run->in_batch, run->options.context);
 	bool goes_on = status == LEDGER_NO && run->is_cut && !run->is_stopped;
 	if (status == LEDGER_OK || goes_on)
 		run->key = key;

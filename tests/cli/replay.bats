@@ -431,6 +431,20 @@ misbehaves() {
 	[ "$(cursor lines)" -eq 4 ]
 }
 
+@test "on a terminal a bar says how fast it is and how long it takes, and goes" {
+	handler slow <<< 'until [ "$(($(date +%s%N) / 100000000))" != "$(cat last)" ]; do sleep 0.02; done; echo "$(($(date +%s%N) / 100000000))" > last'
+	touch last
+	events 8
+	script -qefc 'ledgerbox replay' /dev/null < /dev/null > shown
+	grep -qE $'\rreplay +[0-9]+% \\[#+-+\\] [1-7] of 8, [0-9]+/s, [0-9]:[0-9][0-9] left\x1b\\[K' shown
+	grep -qF $'\r\x1b[Kslow  8 events, at position 8' shown
+	ledgerbox replay --again --from 1 2> talk
+	[ ! -s talk ]
+	events 4
+	script -qefc 'ledgerbox replay -q' /dev/null < /dev/null > shown
+	[ ! -s shown ]
+}
+
 @test "--again runs handlers on what is chosen and moves no cursor" {
 	handler count <<< 'echo $LEDGER_EVENT_POSITION >> out'
 	events 3
