@@ -162,9 +162,11 @@ class Disk:
 
     def synced(self, file):
         file.sync()
-        # SQLite syncs the folder of a new -wal with it.
-        for path, named in self.pending:
-            if named is file and path.endswith("-wal"):
+        # SQLite syncs the folder of a new -wal with it, and that of a new -journal.
+        for path, named in list(self.pending):
+            if named is file and path.endswith("-journal"):
+                self.synced_folder(os.path.dirname(path))
+            elif named is file and path.endswith("-wal"):
                 self.durable_names[path] = file
         self.pending = [(p, f) for p, f in self.pending if f is not file or not p.endswith("-wal")]
 
