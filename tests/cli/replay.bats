@@ -381,8 +381,27 @@ misbehaves() {
 	misbehaves 3 'no answer within 2000 ms' <<< 'sleep 1000'
 	misbehaves 3 'it closed its output' <<< 'exec >&-; sleep 1000'
 	misbehaves 3 'no reason given' <<< 'echo "error $id"'
+	# The answer of the next event before its own; also once it has had both.
+	misbehaves 3 'it answered' <<-'END'
+	IFS= read -r next
+	next=${next#*'"id":"'}
+	echo "ok ${next%%'"'*}"
+	echo "ok $id"
+	END
 	# The second answer is taken for the next event's, which may not have been read yet.
 	misbehaves 4 'it answered' 5 <<< 'echo "ok $id"; echo "ok $id"'
+}
+
+@test "lines: what a program starts does not keep it alive, nor does a deaf ear to TERM or a flood of complaints" {
+	misbehaves 3 'killed by signal 9' <<< 'sleep 1000 & echo $! > child; kill -9 $$'
+	gone() {
+		! kill -0 "$(cat child)" 2> /dev/null
+	}
+	until_true gone
+	misbehaves 3 'no answer within 2000 ms' <<< "trap '' TERM; (trap '' TERM; exec sleep 1000) & echo \$! > child; wait; wait"
+	until_true gone
+	misbehaves 3 'no answer within 2000 ms' <<< 'yes complaint >&2'
+	[ "${#stderr}" -lt 1000000 ]
 }
 
 @test "lines: who does not read is not waited for for ever" {
