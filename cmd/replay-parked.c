@@ -63,7 +63,7 @@ static enum ledger_status print_parked(
 	const struct ledger_parked *parked, void *context, struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf line = { 0 };
-	(void)context;
+	*(uint64_t *)context += 1;
 	if (output.format == FORMAT_JSON)
 		add_json(&line, parked);
 	else
@@ -78,7 +78,10 @@ static enum ledger_status list(struct ledger *l, int argc, char **argv, struct l
 	if (argc > 1)
 		return usage(err, "more than one name", "list [NAME]");
 	struct slice name = argc ? slice_of(argv[0]) : (struct slice){ NULL, 0 };
-	return ledger_parked(l, name, print_parked, NULL, err);
+	uint64_t n = 0;
+	TRY(ledger_parked(l, name, print_parked, &n, err));
+	/* Of a handler that is not in the config any more something may be parked still. */
+	return n == 0 && argc ? replay_check_names(1, argv, err) : LEDGER_OK;
 }
 
 /* --- retry ----------------------------------------------------------------------------------- */

@@ -181,10 +181,11 @@ void replay_fill_options(
 
 /* --- The command ----------------------------------------------------------------------------- */
 
+/* As it was typed: "--from 0" is a choice too, of all. */
 static bool has_filter(const struct ledger_filter *f)
 {
-	return f->from || f->to || f->since || f->until || f->n_domains || f->n_types ||
-	       f->n_streams || f->n_tags || f->n_origins || f->n_correlations;
+	return filter_is_bounded() || f->n_domains || f->n_types || f->n_streams || f->n_tags ||
+	       f->n_origins || f->n_correlations;
 }
 
 static enum ledger_status check_args(int argc, struct ledger_error *err)

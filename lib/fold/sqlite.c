@@ -31,7 +31,7 @@ static enum ledger_status status_of_code(struct sqlite *db, int code)
 		return LEDGER_REFUSED;
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
-		return LEDGER_INVALID;
+		return LEDGER_REFUSED;
 	default:
 		return os_error == ENOSPC || os_error == EDQUOT ? LEDGER_NO_SPACE : LEDGER_IO;
 	}
@@ -44,6 +44,10 @@ enum ledger_status sqlite_fail(struct sqlite *db, int code, struct ledger_error 
 	if (status == LEDGER_BUSY) {
 		fail(err, status, "%s is busy: another process is using it", db->path);
 		return hint(err, "try again, or wait longer with --timeout");
+	}
+	if ((code & 0xFF) == SQLITE_NOTADB || (code & 0xFF) == SQLITE_CORRUPT) {
+		fail(err, status, "%s: %s", db->path, sqlite3_errmsg(db->db));
+		return hint(err, "move it away with its -wal and -shm; it is made anew of events");
 	}
 	if (status == LEDGER_IO && os_error)
 		return fail(err, status, "%s: %s: %s", db->path, sqlite3_errmsg(db->db),

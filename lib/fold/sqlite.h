@@ -73,8 +73,8 @@ struct sqlite_options {
 /*
  * Opens or makes a database. A new one gets a WAL, another keeps the mode it has; synced per commit
  * without a WAL, and with one so far that a power loss takes the last commits as a whole.
- * LEDGER_REFUSED for this ledger or any other, or without permission; LEDGER_INVALID for a file that
- * is no database. `options` may go.
+ * LEDGER_REFUSED for this ledger or any other, without permission, and (from every function
+ * here) for a file that is no database or damaged. `options` may go.
  */
 enum ledger_status sqlite_open_file(
 	struct sqlite **out, const struct sqlite_options *options, struct ledger_error *err);

@@ -305,6 +305,7 @@ cursor() {
 	discard never 0
 	list a b
 	list --from 1
+	list nevre
 	END
 }
 
@@ -467,7 +468,12 @@ misbehaves() {
 @test "--again runs handlers on what is chosen and moves no cursor" {
 	handler count <<< 'echo $LEDGER_EVENT_POSITION >> out'
 	events 3
-	fails 2 ledgerbox replay --from 1
+	for choice in '--from 1' '--from 0' '--since 1970-01-01T00:00:00Z' '--to 0' '--domain inventory' '--tag a:b'; do
+		# shellcheck disable=SC2086
+		fails 2 ledgerbox replay $choice
+		[[ "$stderr" == *"--again"* ]]
+	done
+	[ ! -e out ]
 	fails 2 ledgerbox replay --again
 	works ledgerbox replay count --again --from 2 --to 3
 	[ "$(tr '\n' ' ' < out)" = "2 3 " ]
@@ -618,6 +624,26 @@ misbehaves() {
 	rm stock.sql
 	fails 2 ledgerbox replay
 	[[ "$stderr" == *stock.sql* ]]
+}
+
+@test "a projection that is damaged, or no database, is 14 and says what to do; a new one is made of the events" {
+	stock
+	events 40 40
+	works ledgerbox replay
+	content > before
+	sqlite3 stock.db 'pragma wal_checkpoint(truncate)' > /dev/null
+	rm -f stock.db-wal stock.db-shm
+	yes garbage | dd of=stock.db bs=512 seek=8 conv=notrunc status=none count=16 iflag=fullblock
+	for file in damaged 'no database'; do
+		fails 14 ledgerbox replay
+		[[ "$stderr" == *"hint: move it away"* ]]
+		fails 14 ledgerbox replay --rebuild
+		[ "$(ledgerbox status --format json | jq -r '.consumers[0].state')" = refused ]
+		echo "this is no database, it is a text" > stock.db
+	done
+	rm -f stock.db*
+	works ledgerbox replay
+	content | diff before -
 }
 
 @test "a projection does not touch what is not its own" {

@@ -184,7 +184,7 @@ static void a_ledger_is_no_target(void **state)
 	MUST_FAIL(LEDGER_REFUSED, sqlite_open_file(&db, &options, &err));
 	assert_non_null(strstr(err.text, "is a ledger"));
 	options.path = p->key;
-	MUST_FAIL(LEDGER_INVALID, sqlite_open_file(&db, &options, &err));
+	MUST_FAIL(LEDGER_REFUSED, sqlite_open_file(&db, &options, &err));
 	options.path = p->folder;
 	MUST_FAIL(LEDGER_REFUSED, sqlite_open_file(&db, &options, &err));
 	options = (struct sqlite_options){ .path = "nowhere.db", .read_only = true };
