@@ -12,8 +12,9 @@
 #ifndef REPLAY_H
 #define REPLAY_H
 
-#include "fold.h"
 #include "ledger.h"
+
+struct ledger_rules; /* fold.h */
 
 /* --- Handlers -------------------------------------------------------------------------------- */
 

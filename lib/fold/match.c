@@ -1,4 +1,5 @@
 /* Which consumer takes an event. */
+#include "../fold.h"
 #include "../replay.h"
 
 #include "../base/banned.h"

@@ -2,6 +2,7 @@
 #ifndef FOLD_PROJECTION_RUN_H
 #define FOLD_PROJECTION_RUN_H
 
+#include "../fold.h"
 #include "projection.h"
 
 struct ledger_projection_run {

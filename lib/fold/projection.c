@@ -2,12 +2,13 @@
  * A projection's way through the events. Events are applied inside the reading, so many to a transaction
  * of the database, whose last statement moves the cursor in it: both are there or neither.
  */
-#include "projection-run.h"
+#include "projection.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "../store/handle.h"
+#include "projection-run.h"
 
 #include "../base/banned.h"
 

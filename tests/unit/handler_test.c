@@ -1,6 +1,7 @@
 /* Handlers: whose event it is, where their cursor stands, and what becomes of what they cannot take. */
 #include "ledger_fixture.h"
 
+#include "../../lib/fold.h"
 #include "../../lib/replay.h"
 
 #include <signal.h>

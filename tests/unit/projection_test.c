@@ -1,6 +1,7 @@
 /* Projections: what they are defined by, where they stand, and what takes them further. */
 #include "ledger_fixture.h"
 
+#include "../../lib/fold.h"
 #include "../../lib/fold/projection.h"
 
 static struct ledger_error err;
