@@ -11,6 +11,7 @@ enum command_opens {
 	OPENS_NOTHING,	/* no config is read, no ledger opened */
 	OPENS_SETTINGS, /* settings are read, `ledger` is NULL */
 	OPENS_READ,
+	OPENS_DAMAGED, /* for reading; where the file is too damaged, `ledger` is NULL, `err` tells why */
 	OPENS_WRITE
 };
 
@@ -61,6 +62,9 @@ extern struct common common;
 
 /* What --format takes for this command; NULL at the end. */
 const char *const *command_formats(const struct command *command);
+
+/* The ledger that `settings` name. */
+struct ledger_options command_ledger_options(enum ledger_mode mode);
 
 /* Opens the ledger that `settings` name; they have to stay as they are while it is open. */
 enum ledger_status command_open_ledger(

@@ -95,10 +95,9 @@ const char *const *command_formats(const struct command *command)
 	return command->formats ? command->formats : usual;
 }
 
-enum ledger_status command_open_ledger(
-	enum ledger_mode mode, struct ledger **out, struct ledger_error *err)
+struct ledger_options command_ledger_options(enum ledger_mode mode)
 {
-	struct ledger_options options = {
+	return (struct ledger_options){
 		.path = settings.database,
 		.mode = mode,
 		.node = settings.node,
@@ -110,6 +109,12 @@ enum ledger_status command_open_ledger(
 		.group = settings.group,
 		.timeout = settings.timeout,
 	};
+}
+
+enum ledger_status command_open_ledger(
+	enum ledger_mode mode, struct ledger **out, struct ledger_error *err)
+{
+	struct ledger_options options = command_ledger_options(mode);
 	return ledger_open(out, &options, err);
 }
 

@@ -147,10 +147,13 @@ static enum ledger_status run_with(
 	reading_files = true;
 	if (opens >= OPENS_SETTINGS)
 		TRY(settings_read(err));
-	if (opens >= OPENS_READ)
-		TRY(command_open_ledger(
-			opens == OPENS_WRITE ? LEDGER_MODE_WRITE : LEDGER_MODE_READ, &l, err));
-	if (opens == OPENS_READ)
+	if (opens >= OPENS_READ) {
+		enum ledger_status status = command_open_ledger(
+			opens == OPENS_WRITE ? LEDGER_MODE_WRITE : LEDGER_MODE_READ, &l, err);
+		if (status != LEDGER_DAMAGED || opens != OPENS_DAMAGED)
+			TRY(status);
+	}
+	if (l && opens != OPENS_WRITE)
 		warn_away_from_home(l);
 	if (output_path && strcmp(output_path, "-") != 0)
 		TRY(out_file_begin(output_path, err));

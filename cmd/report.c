@@ -138,7 +138,7 @@ static void add_range(struct buf *out, const struct report *report)
 {
 	const struct ledger_verify_report *found = &report->found;
 	if (found->last == 0)
-		buf_add_text(out, "no events, the ledger is empty");
+		buf_add_text(out, found->complete ? "no events, the ledger is empty" : "no events");
 	else if (found->to < found->from)
 		buf_addf(out, "no events of %" PRIu64, found->last);
 	else

@@ -189,6 +189,33 @@ static void confine(void)
 	command_confine(folder, NULL);
 }
 
+static enum ledger_status print_report(
+	struct report *report, enum ledger_status status, struct ledger_error *err)
+{
+	struct ledger_error failure;
+	if (status == LEDGER_OK && output.quiet && !output_path)
+		return LEDGER_OK;
+	enum ledger_status printed = report_print(report, status, err, &failure);
+	if (status == LEDGER_OK && printed != LEDGER_OK)
+		*err = failure;
+	/* The verdict stands even where nobody reads the report. */
+	return status != LEDGER_OK ? status : printed;
+}
+
+/* The file could not be opened for its damage, which `err` tells. */
+static enum ledger_status run_unopened(
+	const struct ledger_verify_options *asked, struct report *report, struct ledger_error *err)
+{
+	struct ledger_options options = command_ledger_options(LEDGER_MODE_READ);
+	struct ledger_error why = *err;
+	report->file = settings.database;
+	report->node = "";
+	command_confine(NULL, NULL);
+	enum ledger_status status =
+		ledger_verify_unopened(&options, asked, &why, &report->found, err);
+	return print_report(report, status, err);
+}
+
 static enum ledger_status run(struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	(void)argc;
@@ -196,12 +223,14 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	struct ledger_verify_options asked;
 	CLEANUP_HEADS struct heads heads = { 0 };
 	CLEANUP_CHAIN_LIST struct chain_list known = { 0 };
-	CLEANUP_REPORT struct report report = {
-		.file = ledger_path(l), .node = ledger_node(l), .asked = &asked
-	};
+	CLEANUP_REPORT struct report report = { .asked = &asked };
+	struct ledger_error ignored;
 	TRY(ask(&asked, &heads, err));
 	asked.context = &report;
-	struct ledger_error ignored;
+	if (!l)
+		return run_unopened(&asked, &report, err);
+	report.file = ledger_path(l);
+	report.node = ledger_node(l);
 	confine();
 	/* Read before the run: each head lies in what the run reads, while one read afterwards may be newer.
 	 * A list that cannot be read is for the run to report. */
@@ -209,19 +238,13 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 		chain_list_read(l, &known, &ignored);
 	enum ledger_status status = run_report(l, &report, err);
 	add_heads(&report, &known);
-	if (status == LEDGER_OK && output.quiet && !output_path)
-		return LEDGER_OK;
-	enum ledger_status printed = report_print(&report, status, err, &ignored);
-	if (status == LEDGER_OK && printed != LEDGER_OK)
-		*err = ignored;
-	/* The verdict stands even where nobody reads the report. */
-	return status != LEDGER_OK ? status : printed;
+	return print_report(&report, status, err);
 }
 
 const struct command cmd_verify = {
 	.name = "verify",
 	.summary = "Recompute every event and say what was found.",
-	.opens = OPENS_READ,
+	.opens = OPENS_DAMAGED,
 	.opts = opts,
 	.examples = "ledgerbox verify\n"
 		    "ledgerbox verify --since-last -q || echo look at it\n"

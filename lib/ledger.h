@@ -370,6 +370,15 @@ struct ledger_verify_report {
 enum ledger_status ledger_verify(struct ledger *l, const struct ledger_verify_options *options,
 	struct ledger_verify_report *report, struct ledger_error *err);
 
+/*
+ * The same for a file that ledger_open refused with LEDGER_DAMAGED, which `why` tells: no table is read, as
+ * what somebody put into the schema may compute without end. Lists the objects of the schema that are not
+ * those of a ledger, and `why`. LEDGER_DAMAGED, with `why` in `err`; anything else: could not finish.
+ */
+enum ledger_status ledger_verify_unopened(const struct ledger_options *ledger,
+	const struct ledger_verify_options *options, const struct ledger_error *why,
+	struct ledger_verify_report *report, struct ledger_error *err);
+
 /* The last complete verify kept in the state folder. LEDGER_NO without one. */
 struct ledger_last_verify {
 	uint64_t position; /* up to which all was well; not ok: when it last was */

@@ -290,7 +290,14 @@ static const char *const texts[SQL_COUNT_] = {
 		       " ORDER BY type, name",
 	[SQL_SCHEMA_OBJECTS] = "SELECT sql FROM sqlite_schema WHERE " NOT_STATISTICS,
 	[SQL_SCHEMA_VERSION] = "PRAGMA schema_version",
-	[SQL_VERIFY_BRANCHES] = "SELECT chain, sequence, hash, prev, line FROM branch ORDER BY id",
+	/* An event's root is its own hash, or that of the event which it continues. */
+	[SQL_VERIFY_BRANCHES] =
+		"SELECT chain, sequence, hash, prev, line, root = hash OR EXISTS (SELECT 1 FROM "
+		"branch AS before WHERE before.chain = b.chain AND before.sequence = b.sequence - "
+		"1 AND before.hash = b.prev AND before.root = b.root) FROM branch AS b ORDER BY id",
+	[SQL_VERIFY_SETTLEMENTS] =
+		"SELECT root, position, EXISTS (SELECT 1 FROM branch WHERE branch.root = "
+		"settlement.root AND branch.hash = settlement.root) FROM settlement",
 	[SQL_INTEGRITY] = "PRAGMA integrity_check(100)",
 	[SQL_DATA_VERSION] = "PRAGMA data_version",
 };

@@ -419,3 +419,13 @@ enum ledger_status store_check_columns(struct store *s, struct ledger_error *err
 		s->path);
 	return hint(err, "put a backup in its place and run: ledgerbox recover --offline");
 }
+
+enum ledger_status store_read_any_schema(struct store *s, struct ledger_error *err)
+{
+	int writable = 0;
+	/* This is what makes SQLite go on behind a definition that is none. The file is open for reading only. */
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, &writable);
+	return writable ? LEDGER_OK
+			: fail(err, LEDGER_IO, "%s: writable_schema stays off", s->path);
+}

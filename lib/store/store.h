@@ -48,6 +48,10 @@ bool store_was_touched(const struct store *s);
  * it), and none of ours has one. */
 enum ledger_status store_check_columns(struct store *s, struct ledger_error *err);
 
+/* From here on sqlite_schema can be read also where SQLite cannot make sense of it. For a store in which
+ * nothing else is read. */
+enum ledger_status store_read_any_schema(struct store *s, struct ledger_error *err);
+
 /* Transactions. A second begin is our own mistake. Rollback without one does nothing. */
 enum ledger_status store_begin_read(struct store *s, struct ledger_error *err);
 enum ledger_status store_begin_write(struct store *s, struct ledger_error *err);

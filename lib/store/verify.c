@@ -7,9 +7,8 @@
 
 #include "../base/banned.h"
 
-#define WORKERS_MAX	 8
-#define PROBLEMS_DEFAULT 100
-#define PIECES_WANTED	 64
+#define WORKERS_MAX   8
+#define PIECES_WANTED 64
 /* Events to a piece: enough to be worth it, few enough for the versions of as many streams to be small. */
 #define PIECE_MIN (16 * FORMAT_MARK_EVERY)
 #define PIECE_MAX (64 * FORMAT_MARK_EVERY)
@@ -341,8 +340,7 @@ static void free_verification(struct verification *v)
 		piece_done(&v->pieces[i]);
 	free(v->pieces);
 	seams_done(v);
-	free(v->findings.list);
-	pthread_mutex_destroy(&v->findings.lock);
+	findings_done(v);
 }
 
 static enum ledger_status prepare(struct verification *v, struct ledger *l,
@@ -350,10 +348,7 @@ static enum ledger_status prepare(struct verification *v, struct ledger *l,
 {
 	v->ledger = l;
 	v->options = options;
-	v->findings.max = options->max_problems ? options->max_problems : PROBLEMS_DEFAULT;
-	v->findings.list = calloc(v->findings.max, sizeof(*v->findings.list));
-	if (!v->findings.list)
-		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	TRY(findings_init(v, err));
 	v->check_macs = !options->hash_only;
 	if (v->check_macs && handle_load_keys(l, err)) {
 		hint(err, "to check hashes and links without a key: --hash-only");
@@ -368,7 +363,6 @@ enum ledger_status ledger_verify(struct ledger *l, const struct ledger_verify_op
 	struct verification v = { .ledger = l };
 	struct ledger_verify_report r = { .complete = false };
 	uint64_t begun = time_monotonic();
-	pthread_mutex_init(&v.findings.lock, NULL);
 	seams_init(&v);
 	enum ledger_status status = prepare(&v, l, options, err);
 	if (!status)

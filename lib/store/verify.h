@@ -120,6 +120,8 @@ struct verification {
 enum ledger_status verify_state_fits(struct verification *v, bool *fits, struct ledger_error *err);
 
 /* verify_findings.c */
+enum ledger_status findings_init(struct verification *v, struct ledger_error *err);
+void findings_done(struct verification *v); /* also where init failed or was not called */
 void verify_report_damage(struct verification *v, const char *code, const struct event *event,
 	uint64_t position, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void verify_report_unverified(struct verification *v, const char *code, const struct event *event,
@@ -158,8 +160,10 @@ void versions_done(struct versions *versions);
 /* How many parts are needed. */
 enum ledger_status versions_plan(struct verification *v, struct ledger_error *err);
 
-/* verify_parts.c: what is not about single rows. */
+/* verify_schema.c */
 enum ledger_status verify_schema(struct verification *v, struct ledger_error *err);
+
+/* verify_parts.c: what is not about single rows. */
 enum ledger_status verify_versions(struct verification *v, struct ledger_error *err);
 /* Does the index of chains end where they do, and has each one an event? After all pieces. */
 enum ledger_status verify_chain_ends(struct verification *v, struct ledger_error *err);

@@ -7,6 +7,26 @@
 
 #include "../base/banned.h"
 
+#define PROBLEMS_DEFAULT 100
+
+enum ledger_status findings_init(struct verification *v, struct ledger_error *err)
+{
+	struct findings *f = &v->findings;
+	f->max = v->options->max_problems ? v->options->max_problems : PROBLEMS_DEFAULT;
+	f->list = calloc(f->max, sizeof(*f->list));
+	if (!f->list)
+		return fail(err, LEDGER_NO_MEMORY, "out of memory");
+	pthread_mutex_init(&f->lock, NULL);
+	return LEDGER_OK;
+}
+
+void findings_done(struct verification *v)
+{
+	if (v->findings.list)
+		pthread_mutex_destroy(&v->findings.lock);
+	free(v->findings.list);
+}
+
 static void add_found(struct findings *f, const struct found *found)
 {
 	if (found->position && (!f->first_bad || found->position < f->first_bad) &&

@@ -1,73 +1,7 @@
-/* What verify looks at besides the rows of events: schema, heads, seal, terms, the SQLite file. */
+/* What verify looks at besides the rows of events: chains, heads, seal, terms, the SQLite file. */
 #include "verify.h"
 
 #include "../base/banned.h"
-
-/* --- Schema ---------------------------------------------------------------------------------- */
-
-static enum ledger_status next_object(
-	struct store *s, struct stmt *st, bool *row, struct slice out[3], struct ledger_error *err)
-{
-	TRY(stmt_row(s, st, row, err));
-	for (int i = 0; *row && i < 3; i++)
-		out[i] = column_text(st, i);
-	return LEDGER_OK;
-}
-
-static int compare_names(const struct slice a[3], const struct slice b[3])
-{
-	int order = slice_cmp(a[0], b[0]);
-	return order ? order : slice_cmp(a[1], b[1]);
-}
-
-static void report_object(struct verification *v, const struct slice object[3], const char *what)
-{
-	verify_report_damage(v, "SCHEMA_CHANGED", NULL, 0, "%.*s %.*s %s", SLICE_ARG(object[0]),
-		SLICE_ARG(object[1]), what);
-}
-
-/* Both lists are sorted by type and name: a merge finds what is missing, strange or different. */
-static enum ledger_status compare_schemas(struct verification *v, struct store *model,
-	struct stmt *want, struct stmt *got, struct ledger_error *err)
-{
-	struct store *s = v->ledger->store;
-	struct slice wanted[3], present[3];
-	bool more_wanted, more_present;
-	TRY(next_object(model, want, &more_wanted, wanted, err));
-	TRY(next_object(s, got, &more_present, present, err));
-	while (more_wanted || more_present) {
-		int order = !more_wanted ? 1 : !more_present ? -1 : compare_names(wanted, present);
-		if (order < 0)
-			report_object(v, wanted, "is missing");
-		else if (order > 0)
-			report_object(v, present, "does not belong here");
-		else if (!slice_eq(wanted[2], present[2]))
-			report_object(v, present, "was changed");
-		v->foreign_schema |= order > 0 || (order == 0 && !slice_eq(wanted[2], present[2]));
-		if (order <= 0)
-			TRY(next_object(model, want, &more_wanted, wanted, err));
-		if (order >= 0)
-			TRY(next_object(s, got, &more_present, present, err));
-	}
-	return LEDGER_OK;
-}
-
-static void close_model(struct store **s)
-{
-	store_close(*s);
-}
-
-enum ledger_status verify_schema(struct verification *v, struct ledger_error *err)
-{
-	__attribute__((cleanup(close_model))) struct store *model = NULL;
-	CLEANUP_OWN_STMT struct stmt *want = NULL;
-	CLEANUP_OWN_STMT struct stmt *got = NULL;
-	TRY(store_open_memory(&model, err));
-	TRY(store_run_script(model, sql_schema, err));
-	TRY(store_prepare(model, SQL_SCHEMA, &want, err));
-	TRY(store_prepare(v->ledger->store, SQL_SCHEMA, &got, err));
-	return compare_schemas(v, model, want, got, err);
-}
 
 /* --- Chains ---------------------------------------------------------------------------------- */
 

@@ -368,6 +368,24 @@ jq_py() {
 	python3 -c 'import json, sys; r = json.loads(sys.argv[2]); print(eval(sys.argv[1]))' "$1" "$output"
 }
 
+@test "where the schema keeps it from being opened, that is listed, and nothing is read" {
+	sqlite3 ledger.db "pragma writable_schema = on; update sqlite_schema set sql = replace(sql, 'payload TEXT', 'payload TEXT AS (hex(zeroblob(500000000)))') where name = 'event'"
+	finds 3 SCHEMA_CHANGED
+	[[ $output == *"SCHEMA_CHANGED: table event was changed"* ]]
+	[[ ${lines[-1]} == "ledger.db: DAMAGED, and not read to the end: 2 problems; asked for no events; not covered: "* ]]
+	[[ $stderr == *"nothing is read from it"*"hint: put a backup in its place"* ]]
+	fails 3 ledgerbox verify --format json -o report
+	finds 3 SCHEMA_CHANGED --hash-only --max-problems 2
+	fails 2 ledgerbox verify --from 9 --to 3
+	fails 3 ledgerbox status
+	output=$(< report)
+	[ "$(jq_py 'r["status"], r["complete"], [p["code"] for p in r["problems"]], r["problem_count"]')" = "('damaged', False, ['FILE_CORRUPT', 'SCHEMA_CHANGED'], 2)" ]
+	put_back
+	unguarded "delete from seal"
+	finds 3 FILE_CORRUPT
+	[[ $output == *"FILE_CORRUPT: the seal of ledger.db is missing or malformed"* ]]
+}
+
 @test "a problem names its place, on one line whatever the row holds" {
 	unguarded "update event set payload = '{}' where position = 2"
 	finds 3 HASH_MISMATCH

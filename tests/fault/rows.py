@@ -34,7 +34,7 @@ def shaped(name, old, new, text):
 
 def loose(table, text):
     """STRICT is off meanwhile: a value of any type goes into any column."""
-    return shaped(table, ") STRICT", ")", text)
+    return shaped(table, "\n) STRICT", "\n)", text)
 
 
 def behind(index, text):
@@ -235,18 +235,18 @@ ORDER = [
     ("contents swapped", sql("CREATE TABLE kept AS SELECT * FROM event WHERE position = {p}; UPDATE event SET (payload, salt, metadata) = (SELECT payload, salt, metadata FROM event WHERE position = {next}) WHERE position = {p}; UPDATE event SET (payload, salt, metadata) = (SELECT payload, salt, metadata FROM kept) WHERE position = {next}; DROP TABLE kept"), "3 HASH_MISMATCH@p HASH_MISMATCH@next"),
     ("first deleted", sql("DELETE FROM event WHERE position = 1"), "3 POSITION_GAP@first SEQUENCE_GAP@second MARK_MISMATCH@mark SEAL_MISMATCH"),
     ("middle deleted", sql("DELETE FROM event WHERE position = {p}"), GONE),
-    ("middle deleted, gap closed", sql("DELETE FROM event WHERE position = {p}; UPDATE event SET position = -position WHERE position > {p}; UPDATE event SET position = -position - 1 WHERE position < 0"), "3 SEQUENCE_GAP@next-1 POSITION_GAP@last MARK_MISMATCH@mark SEAL_MISMATCH ROLLED_BACK ROLLED_BACK@last"),
+    ("middle deleted, gap closed", sql("DELETE FROM event WHERE position = {p}; UPDATE event SET position = -position WHERE position > {p}; UPDATE event SET position = -position - 1 WHERE position < 0"), "3 SEQUENCE_GAP@next-1 POSITION_GAP@last MARK_MISMATCH@mark SEAL_MISMATCH ROLLED_BACK ROLLED_BACK@last BRANCH_MISMATCH"),
     ("middle deleted, all but the key made to fit", forged("DELETE FROM event WHERE position = {p}; UPDATE event SET position = -position, sequence = sequence - (chain = 1) WHERE position > {p} AND (chain = 1 OR 1); UPDATE event SET position = -position - 1 WHERE position < 0"), "3 ..."),
     ("last deleted", sql("DELETE FROM event WHERE position = {last}"), "3 POSITION_GAP@last SEAL_MISMATCH ROLLED_BACK ROLLED_BACK@last ..."),
     ("last deleted, seal's position mended", sql("DELETE FROM event WHERE position = {last}; UPDATE seal SET position = position - 1"), "3 SEAL_MISMATCH SEAL_MAC_BAD ROLLED_BACK ..."),
     ("last deleted, seal made to fit", forged("DELETE FROM event WHERE position = {last}"), "3 SEAL_MAC_BAD ROLLED_BACK ..."),
     ("tail cut off", sql("DELETE FROM event WHERE position > {last} - 9"), "3 POSITION_GAP@last-8 SEAL_MISMATCH ROLLED_BACK ROLLED_BACK@last STREAM_INDEX"),
-    ("tail cut off to the mark, its link in the seal", sql("DELETE FROM event WHERE position > 1024; UPDATE seal SET position = 1024, link = (SELECT link FROM mark WHERE position = 1024), clock = (SELECT max(clock) FROM event)"), "3 SEAL_MAC_BAD ROLLED_BACK CHAIN_EMPTY STREAM_INDEX"),
+    ("tail cut off to the mark, its link in the seal", sql("DELETE FROM event WHERE position > 1024; UPDATE seal SET position = 1024, link = (SELECT link FROM mark WHERE position = 1024), clock = (SELECT max(clock) FROM event)"), "3 SEAL_MAC_BAD ROLLED_BACK CHAIN_EMPTY STREAM_INDEX BRANCH_MISMATCH"),
     ("tail cut off, seal made to fit, no state", both(forged("DELETE FROM event WHERE position > {last} - 9"), no_state), "3 SEAL_MAC_BAD STREAM_INDEX"),
-    ("all deleted", sql("DELETE FROM event"), "3 POSITION_GAP@first SEAL_MISMATCH ROLLED_BACK ROLLED_BACK@last CHAIN_EMPTY STREAM_INDEX"),
-    ("all deleted, seal of an empty ledger", sql("DELETE FROM event; DELETE FROM mark; UPDATE seal SET position = 0, clock = 0, link = zeroblob(32)"), "3 SEAL_MAC_BAD ROLLED_BACK CHAIN_EMPTY STREAM_INDEX"),
+    ("all deleted", sql("DELETE FROM event"), "3 POSITION_GAP@first SEAL_MISMATCH ROLLED_BACK ROLLED_BACK@last CHAIN_EMPTY STREAM_INDEX BRANCH_MISMATCH"),
+    ("all deleted, seal of an empty ledger", sql("DELETE FROM event; DELETE FROM mark; UPDATE seal SET position = 0, clock = 0, link = zeroblob(32)"), "3 SEAL_MAC_BAD ROLLED_BACK CHAIN_EMPTY STREAM_INDEX BRANCH_MISMATCH"),
     ("a chain dropped", sql("DELETE FROM event WHERE chain = (SELECT chain FROM event WHERE position = {q})"), "3 POSITION_GAP@q MARK_MISMATCH@mark SEAL_MISMATCH ..."),
-    ("a chain dropped, positions closed, marks and seal made to fit", forged("DELETE FROM event WHERE chain = (SELECT chain FROM event WHERE position = {q}); UPDATE event SET position = -position; UPDATE event SET position = (SELECT count(*) FROM event AS e WHERE e.position >= event.position AND e.position < 0) WHERE position < 0; DELETE FROM mark"), "3 SEAL_MAC_BAD ROLLED_BACK CHAIN_EMPTY"),
+    ("a chain dropped, positions closed, marks and seal made to fit", forged("DELETE FROM event WHERE chain = (SELECT chain FROM event WHERE position = {q}); UPDATE event SET position = -position; UPDATE event SET position = (SELECT count(*) FROM event AS e WHERE e.position >= event.position AND e.position < 0) WHERE position < 0; DELETE FROM mark"), "3 SEAL_MAC_BAD ROLLED_BACK CHAIN_EMPTY BRANCH_MISMATCH"),
     ("the newest chain's last dropped", sql("DELETE FROM event WHERE position = {end_orders}"), "3 POSITION_GAP@end_orders SEAL_MISMATCH STREAM_INDEX"),
     ("inserted at the end with a valid hash", forged("INSERT INTO event SELECT {behind}, chain, (SELECT max(sequence) + 1 FROM event AS e WHERE e.chain = event.chain), domain, x'{r16}', NULL, 0, type, schema, clock + 9, time, NULL, signing_key, salt, prev, hash, x'{r32}', NULL, NULL, '[]' FROM event WHERE position = {last}"), "3 MAC_BAD@behind SEAL_MAC_BAD"),
     ("inserted at the end, seal as it was", forged("INSERT INTO event SELECT {behind}, chain, (SELECT max(sequence) + 1 FROM event AS e WHERE e.chain = event.chain), domain, x'{r16}', NULL, 0, type, schema, clock + 9, time, NULL, signing_key, salt, prev, hash, x'{r32}', NULL, NULL, '[]' FROM event WHERE position = {last}", seal=False), "3 SEAL_MISMATCH@behind"),
@@ -291,9 +291,9 @@ KEYS = [
     ("mark.max_time a text", loose("mark", "UPDATE mark SET max_time = 'x' WHERE position = 1024"), "3 MARK_MISMATCH@mark"),
     ("mark deleted", sql("DELETE FROM mark WHERE position = 1024"), "3 MARK_MISMATCH@mark MARK_MISMATCH"),
     ("mark added", sql("INSERT INTO mark SELECT 5, link, min_time, max_time FROM mark WHERE position = 1024"), "3 MARK_MISMATCH"),
-    ("seal.id", lambda t: reshaped(t.db, "seal", "(id = 1)", "(id > 0)", "UPDATE seal SET id = 2"), "3"),
+    ("seal.id", lambda t: reshaped(t.db, "seal", "(id = 1)", "(id > 0)", "UPDATE seal SET id = 2"), "3 FILE_CORRUPT"),
     ("seal.node", sql("UPDATE seal SET node = 'store-x'"), "14"),
-    ("seal.node no token", sql("UPDATE seal SET node = ''"), "3"),
+    ("seal.node no token", sql("UPDATE seal SET node = ''"), "3 FILE_CORRUPT"),
     ("seal.epoch", sql("UPDATE seal SET epoch = epoch + 1"), "3 SEAL_MAC_BAD"),
     ("seal.epoch, the old one", sql("UPDATE seal SET epoch = (SELECT min(epoch) FROM chain)"), "3 SEAL_MAC_BAD"),
     ("seal.position", sql("UPDATE seal SET position = position - 1"), "3 SEAL_MISMATCH SEAL_MISMATCH@last SEAL_MAC_BAD ROLLED_BACK"),
@@ -305,10 +305,10 @@ KEYS = [
     ("seal.inode", sql("UPDATE seal SET inode = inode + 1"), "3 SEAL_MAC_BAD"),
     ("seal.birth", sql("UPDATE seal SET birth = birth + 1"), "3 SEAL_MAC_BAD"),
     ("seal.signing_key", sql("UPDATE seal SET signing_key = 'hs256-0000000000000000'"), "15 KEY_UNKNOWN"),
-    ("seal.signing_key short", sql("UPDATE seal SET signing_key = 'x'"), "3"),
+    ("seal.signing_key short", sql("UPDATE seal SET signing_key = 'x'"), "3 FILE_CORRUPT"),
     ("seal.mac", sql("UPDATE seal SET mac = x'{r32}'"), "3 SEAL_MAC_BAD"),
-    ("seal.position a text", loose("seal", "UPDATE seal SET position = 'x'"), "3"),
-    ("seal deleted", sql("DELETE FROM seal"), "3"),
+    ("seal.position a text", loose("seal", "UPDATE seal SET position = 'x'"), "3 FILE_CORRUPT"),
+    ("seal deleted", sql("DELETE FROM seal"), "3 FILE_CORRUPT"),
     ("seal twice", lambda t: reshaped(t.db, "seal", "(id = 1)", "(id > 0)", "INSERT INTO seal SELECT 2, node, epoch, position, clock, link, inode, birth, signing_key, mac FROM seal"), "0"),
 ]
 
@@ -324,6 +324,45 @@ CURSORS = [
     ("cursors deleted", openly("DELETE FROM cursor"), "0"),
 ]
 
+# A settled fork of another node's chain, its branch of three events. The tables that go with it.
+FIRST = "WHERE id = (SELECT min(id) FROM branch)"
+BRANCHES = [
+    ("branch.chain", sql(f"UPDATE branch SET chain = 1 {FIRST}"), "3 BRANCH_MISMATCH ..."),
+    ("branch.sequence", sql(f"UPDATE branch SET sequence = 7 {FIRST}"), "3 BRANCH_MISMATCH ..."),
+    ("branch.hash", sql(f"UPDATE branch SET hash = x'{{r32}}' {FIRST}"), "3 BRANCH_MISMATCH ..."),
+    ("branch.hash short", sql(f"UPDATE branch SET hash = x'00' {FIRST}"), "3 BRANCH_MISMATCH ..."),
+    ("branch.prev", sql(f"UPDATE branch SET prev = x'{{r32}}' {FIRST}"), "3 BRANCH_MISMATCH"),
+    ("branch.root of the first, which hides the fork", sql(f"UPDATE branch SET root = x'{{r32}}' {FIRST}"), "3 BRANCH_MISMATCH"),
+    ("branch.root of all", sql("UPDATE branch SET root = x'{r32}'"), "3 BRANCH_MISMATCH"),
+    ("branch.received", sql("UPDATE branch SET received = 5"), "0"),
+    ("branch.line", sql("UPDATE branch SET line = replace(line, '{{\"b\":1}}', '{{\"b\":9}}')"), "3 HASH_MISMATCH"),
+    ("branch.line of another key", sql(f"UPDATE branch SET line = replace(line, 'hs256-', 'hs256-0') {FIRST}"), "3 ROW_MALFORMED"),
+    ("branch.line no event", sql(f"UPDATE branch SET line = 'x' {FIRST}"), "3 ROW_MALFORMED"),
+    ("branch.line, its MAC", sql(f"UPDATE branch SET line = substr(line, 1, instr(line, '\"mac\"') + 6) || '{{r32}}\"}}}}' {FIRST}"), "3 MAC_BAD"),
+    ("branch's first event deleted", sql(f"DELETE FROM branch {FIRST}"), "3 BRANCH_MISMATCH"),
+    ("branch's middle event deleted", sql("DELETE FROM branch WHERE sequence = 3"), "3 BRANCH_MISMATCH"),
+    ("branch's last event deleted", sql("DELETE FROM branch WHERE sequence = 4"), "0"),
+    ("branch deleted", sql("DELETE FROM branch"), "3 BRANCH_MISMATCH"),
+    ("branch deleted, and the decision", sql("DELETE FROM branch; DELETE FROM settlement"), "0"),
+    ("settlement deleted", sql("DELETE FROM settlement"), "3 FORK"),
+    ("settlement.root", sql("UPDATE settlement SET root = x'{r32}'"), "3 BRANCH_MISMATCH FORK"),
+    ("settlement.position", sql("UPDATE settlement SET position = {p}"), "3 BRANCH_MISMATCH"),
+    ("settlement.position of no event", sql("UPDATE settlement SET position = 999999"), "3 BRANCH_MISMATCH"),
+    ("settlement added", sql("INSERT INTO settlement SELECT x'{r32}', position FROM settlement"), "3 BRANCH_MISMATCH"),
+]
+
+# Told by others and never signed here: nothing is lost by a lie in it, and verify does not look at it.
+HEARSAY = [
+    ("published ahead", sql("INSERT INTO published VALUES ('shop', 1, 99999, 1)"), "0"),
+    ("published of no chain", sql("INSERT INTO published VALUES ('shop', 99, 1, 1)"), "0"),
+    ("received ahead", sql("INSERT INTO received VALUES ('shop', 'inventory', 1, 99999, 1)"), "0"),
+    ("a peer's head made up", sql("INSERT INTO peer_head VALUES ('store-c', 'store-a', 1, 'inventory', 1, x'{r32}', 1, 1, 1)"), "0"),
+    ("a peer's head malformed", sql("INSERT INTO peer_head VALUES ('store-c', '', -1, '', -1, x'00', -1, -1, -1)"), "0"),
+    ("quarantine made up", sql("INSERT INTO quarantine VALUES (1, x'{r32}', 'peer x', 'mac', 'a\nb', 'store-b', 1, 'inventory', 1, 1, 1, 1, 'open', 1, x'00')"), "0"),
+    ("quarantine of an unknown state", sql("INSERT INTO quarantine VALUES (1, x'{r32}', 'peer x', 'strange', 'a', NULL, NULL, NULL, NULL, -1, -1, -1, 'strange', -1, x'00')"), "0"),
+    ("snapshot made up", sql("INSERT INTO snapshot VALUES (1, 'product/sku-1', 'inventory', {p}, {p}, 9, 9, 1, x'{r32}', x'{r32}', 1, 1, 1, x'{r32}', 'hs256-0000000000000000', x'{r32}', '{{}}')"), "0"),
+]
+
 RECURSE = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
 
 SCHEMA = [
@@ -337,42 +376,42 @@ SCHEMA = [
     ("trigger without an end on the seal", openly(f"CREATE TRIGGER evil BEFORE UPDATE ON seal BEGIN {RECURSE}; END"), "3 SCHEMA_CHANGED"),
     ("trigger without an end on cursors", openly(f"CREATE TRIGGER evil BEFORE INSERT ON cursor BEGIN {RECURSE}; END"), "3 SCHEMA_CHANGED"),
     ("trigger that calls itself", openly("CREATE TABLE loop (n); CREATE TRIGGER evil AFTER INSERT ON loop BEGIN INSERT INTO loop VALUES (new.n + 1); END; CREATE TRIGGER evil2 BEFORE INSERT ON event BEGIN INSERT INTO loop VALUES (1); END"), "3 SCHEMA_CHANGED"),
-    ("trigger under the name of a statistics table", both(openly("CREATE TRIGGER evil BEFORE INSERT ON event BEGIN SELECT RAISE(IGNORE); END"), schema("UPDATE sqlite_schema SET type = 'table', name = 'sqlite_stat1', tbl_name = 'sqlite_stat1' WHERE name = 'evil'")), "3"),
+    ("trigger under the name of a statistics table", both(openly("CREATE TRIGGER evil BEFORE INSERT ON event BEGIN SELECT RAISE(IGNORE); END"), schema("UPDATE sqlite_schema SET type = 'table', name = 'sqlite_stat1', tbl_name = 'sqlite_stat1' WHERE name = 'evil'")), "3 FILE_CORRUPT SCHEMA_CHANGED"),
     ("a table under the name of a statistics table", both(openly("ANALYZE"), schema("UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat,evil)' WHERE name = 'sqlite_stat1'")), "3 SCHEMA_CHANGED"),
     ("statistics", openly("ANALYZE"), "0"),
     ("statistics that lie", openly("ANALYZE; UPDATE sqlite_stat1 SET stat = '1000000 1000000 1000000 1000000'"), "0"),
     ("table added", openly("CREATE TABLE more (x)"), "3 SCHEMA_CHANGED"),
     ("virtual table added", openly("CREATE VIRTUAL TABLE more USING fts5(x)"), "3 SCHEMA_CHANGED"),
     ("view over the events", openly("ALTER TABLE event RENAME TO hidden; CREATE VIEW event AS SELECT * FROM hidden WHERE position <> {p}"), "3 SCHEMA_CHANGED FILE_CORRUPT BRANCH_MISMATCH"),
-    ("view over the seal", openly("ALTER TABLE seal RENAME TO hidden; CREATE VIEW seal AS SELECT * FROM hidden"), "3"),
+    ("view over the seal", openly("ALTER TABLE seal RENAME TO hidden; CREATE VIEW seal AS SELECT * FROM hidden"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
     ("view of the same name as before", openly("DROP VIEW events; CREATE VIEW events AS SELECT 1 AS position"), "3 SCHEMA_CHANGED"),
     ("another table in the events' place", openly("ALTER TABLE event RENAME TO hidden; CREATE TABLE event AS SELECT * FROM hidden WHERE position <> {p}"), "3 POSITION_GAP@p SEQUENCE_GAP@next SCHEMA_CHANGED MARK_MISMATCH@mark SEAL_MISMATCH ..."),
     ("a virtual table in the events' place", openly("ALTER TABLE event RENAME TO hidden; CREATE VIRTUAL TABLE event USING fts5(position, chain, sequence, domain, id, stream, version, type, schema, clock, time, tags, signing_key, salt, prev, hash, mac, body, metadata, payload)"), "3 SCHEMA_CHANGED ..."),
     ("pages of the tables swapped", schema("UPDATE sqlite_schema SET rootpage = (SELECT sum(rootpage) FROM sqlite_schema AS s WHERE s.name IN ('event', 'cursor')) - rootpage WHERE name IN ('event', 'cursor')"), "3 FILE_CORRUPT ..."),
     ("pages of two indexes swapped", schema("UPDATE sqlite_schema SET rootpage = (SELECT sum(rootpage) FROM sqlite_schema AS s WHERE s.name IN ('event_id', 'event_type')) - rootpage WHERE name IN ('event_id', 'event_type')"), "0", ("--deep", "3 FILE_CORRUPT")),
-    ("root page out of the file", schema("UPDATE sqlite_schema SET rootpage = 999999 WHERE name = 'event'"), "3"),
-    ("root page of the schema itself", schema("UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'event'"), "3"),
-    ("definition cut short", schema("UPDATE sqlite_schema SET sql = substr(sql, 1, 60) WHERE name = 'event'"), "3"),
-    ("definition none", schema("UPDATE sqlite_schema SET sql = NULL WHERE name = 'event'"), "3"),
+    ("root page out of the file", schema("UPDATE sqlite_schema SET rootpage = 999999 WHERE name = 'event'"), "3 FILE_CORRUPT"),
+    ("root page of the schema itself", schema("UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'event'"), "3 FILE_CORRUPT"),
+    ("definition cut short", schema("UPDATE sqlite_schema SET sql = substr(sql, 1, 60) WHERE name = 'event'"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
+    ("definition none", schema("UPDATE sqlite_schema SET sql = NULL WHERE name = 'event'"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
     ("definition a blob", schema("UPDATE sqlite_schema SET sql = CAST(sql AS BLOB) WHERE name = 'events'"), "3 SCHEMA_CHANGED"),
-    ("all definitions gone", schema("DELETE FROM sqlite_schema"), "3"),
-    ("an unknown kind of object", schema("INSERT INTO sqlite_schema VALUES ('strange', 'x', 'x', 0, '')"), "3"),
+    ("all definitions gone", schema("DELETE FROM sqlite_schema"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
+    ("an unknown kind of object", schema("INSERT INTO sqlite_schema VALUES ('strange', 'x', 'x', 0, '')"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
     ("a nul byte in a definition", schema("UPDATE sqlite_schema SET sql = sql || char(0) || 'x' WHERE name = 'event_no_delete'"), "3 SCHEMA_CHANGED"),
     ("collation of a column", shape("event", "stream TEXT,", "stream TEXT COLLATE NOCASE,"), "3 SCHEMA_CHANGED"),
     ("collation of the domains' names", shape("domain", "name TEXT NOT NULL", "name TEXT COLLATE NOCASE NOT NULL"), "3 SCHEMA_CHANGED"),
     ("collation that does not exist", shape("event", "type TEXT NOT NULL", "type TEXT COLLATE klingon NOT NULL"), "3 SCHEMA_CHANGED"),
     ("STRICT taken away", shape("event", ") STRICT", ")"), "3 SCHEMA_CHANGED"),
     ("column added", openly("ALTER TABLE event ADD COLUMN more TEXT"), "3 SCHEMA_CHANGED"),
-    ("generated column in a column's place", shape("event", "payload TEXT", "payload TEXT AS (replace(metadata, 'ann', 'eve'))"), "3"),
-    ("generated column that grows without end", shape("event", "payload TEXT", "payload TEXT AS (hex(zeroblob(500000000)))"), "3"),
-    ("generated column that takes long", shape("event", "payload TEXT", "payload TEXT AS (replace(hex(zeroblob(900000)), '00', 'aaaa') LIKE '%a%a%a%a%a%a%ab')"), "3"),
-    ("generated column of the seal", shape("seal", "clock INTEGER NOT NULL", "clock INTEGER AS (replace(hex(zeroblob(900000)), '00', 'aaaa') LIKE '%a%a%a%a%a%a%ab')"), "3"),
+    ("generated column in a column's place", shape("event", "payload TEXT", "payload TEXT AS (replace(metadata, 'ann', 'eve'))"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
+    ("generated column that grows without end", shape("event", "payload TEXT", "payload TEXT AS (hex(zeroblob(500000000)))"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
+    ("generated column that takes long", shape("event", "payload TEXT", "payload TEXT AS (replace(hex(zeroblob(900000)), '00', 'aaaa') LIKE '%a%a%a%a%a%a%ab')"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
+    ("generated column of the seal", shape("seal", "clock INTEGER NOT NULL", "clock INTEGER AS (replace(hex(zeroblob(900000)), '00', 'aaaa') LIKE '%a%a%a%a%a%a%ab')"), "3 FILE_CORRUPT SCHEMA_CHANGED"),
     ("CHECK that takes long", shape("mark", "max_time INTEGER NOT NULL", "max_time INTEGER NOT NULL CHECK (replace(hex(zeroblob(900000)), '00', 'aaaa') LIKE '%a%a%a%a%a%a%ab')"), "3 SCHEMA_CHANGED", ("--deep", "3 SCHEMA_CHANGED")),
     ("default in a column's place", shape("event", "body BLOB", "body BLOB DEFAULT x'00'"), "3 SCHEMA_CHANGED"),
     ("CHECK that refuses events", shape("event", "payload TEXT", "payload TEXT CHECK (position < 5)"), "3 SCHEMA_CHANGED"),
     ("CHECK that swallows what conflicts", shape("event", "payload TEXT", "payload TEXT UNIQUE ON CONFLICT IGNORE"), "3 SCHEMA_CHANGED"),
     ("columns swapped by name", shape("event", "prev BLOB NOT NULL,\n\thash", "hash BLOB NOT NULL,\n\tprev"), "3 SCHEMA_CHANGED HASH_MISMATCH@p ..."),
-    ("rowid no longer the position", shape("event", "position INTEGER PRIMARY KEY", "position INT PRIMARY KEY"), "3 SCHEMA_CHANGED FILE_CORRUPT"),
+    ("rowid no longer the position", shape("event", "position INTEGER PRIMARY KEY", "position INT PRIMARY KEY"), "3 SCHEMA_CHANGED FILE_CORRUPT BRANCH_MISMATCH"),
     ("WITHOUT ROWID of a table with", shape("mark", ") STRICT", ") WITHOUT ROWID, STRICT"), "3 SCHEMA_CHANGED FILE_CORRUPT"),
     ("partial index", shape("event_id", "(id)", "(id) WHERE position < 5"), "3 SCHEMA_CHANGED"),
     ("index on another column", shape("event_id", "(id)", "(mac)"), "3 SCHEMA_CHANGED"),
@@ -386,7 +425,7 @@ SCHEMA = [
     ("user_version newer", openly("PRAGMA user_version = 9"), "13"),
     ("user_version zero", openly("PRAGMA user_version = 0"), "13"),
     ("journal mode delete", openly("PRAGMA journal_mode = DELETE"), "0"),
-    ("text encoding", lambda t: poke(t.db, 56, bytes([0, 0, 0, 2])), "3"),
+    ("text encoding", lambda t: poke(t.db, 56, bytes([0, 0, 0, 2])), "3 FILE_CORRUPT SCHEMA_CHANGED"),
 ]
 
 FILES = [
@@ -397,17 +436,17 @@ FILES = [
     ("-shm garbled", wal(shm_garbled), "0"),
     ("file empty", lambda t: cut(t.db, 0), "13"),
     ("file cut to less than a header", lambda t: cut(t.db, 60), "13"),
-    ("file cut to a page", lambda t: cut(t.db, 4096), "3"),
+    ("file cut to a page", lambda t: cut(t.db, 4096), "3 FILE_CORRUPT"),
     ("file cut in the middle", file_cut(0.5), "3 ..."),
     ("file without its last page", lambda t: cut(t.db, t.db.stat().st_size - 4096), "3 ..."),
     ("file cut in a page", lambda t: cut(t.db, t.db.stat().st_size - 1000), "3 FILE_CORRUPT ..."),
     ("file longer by garbage", lambda t: t.db.open("ab").write(t.dice.randbytes(9000)), "0"),
     ("header: magic", file_poked(0, b"X"), "13"),
-    ("header: page size", file_poked(16, b"\x02\x00"), "3"),
-    ("header: page size 1", file_poked(16, b"\x00\x01"), "3"),
+    ("header: page size", file_poked(16, b"\x02\x00"), "3 FILE_CORRUPT"),
+    ("header: page size 1", file_poked(16, b"\x00\x01"), "3 FILE_CORRUPT"),
     ("header: reserved space", file_poked(20, b"\x80"), "0", ("--deep", "3 FILE_CORRUPT")),
     ("header: WAL version", file_poked(18, b"\x05\x05"), "13"),
-    ("header: size in pages", file_poked(28, b"\x00\x00\x00\x03"), "3"),
+    ("header: size in pages", file_poked(28, b"\x00\x00\x00\x03"), "3 FILE_CORRUPT"),
     ("header: free list", file_poked(32, b"\x00\x00\x00\x02\x00\x00\x00\x09"), "0"),
     ("older copy put back by cp, with -wal and state kept", older(state=False), "3 ROLLED_BACK"),
     ("older copy put back by mv", older_by_mv(state=False), "3 ROLLED_BACK"),
@@ -453,4 +492,4 @@ INDEXES = [
     ("index of chains leads to another event", behind("event_chain", "UPDATE event SET position = -1 WHERE position = {end_inventory}; UPDATE event SET position = {end_inventory} WHERE position = {end_orders}; UPDATE event SET position = {end_orders} WHERE position = -1"), "3 ..."),
 ]
 
-ROWS = COLUMNS + ORDER + KEYS + CURSORS + SCHEMA + FILES + UNSEEN + INDEXES
+ROWS = COLUMNS + ORDER + KEYS + BRANCHES + HEARSAY + CURSORS + SCHEMA + FILES + UNSEEN + INDEXES

@@ -7,8 +7,10 @@ its state folder. `verify` has to end with the exit code of the row and to list 
 """
 import json
 import random
+import re
 import shutil
 import subprocess
+from pathlib import Path
 from attacker import opened, write_over
 from campaign import Campaign
 
@@ -27,6 +29,7 @@ class Ledger(Campaign):
         self.db = self.folder / "ledger.db"
         self.key = bytes.fromhex((self.folder / "ledger.key").read_text())
         self.fill(events)
+        self.make_fork()
         self.expect(0, "recover", "--offline", "--force", "-q")
         self.fill(TAIL - OLDER)
         self.expect(0, "verify", "-q")
@@ -51,6 +54,41 @@ class Ledger(Campaign):
                     "metadata": {"correlation_id": f"c{i % 11}", "actor": "ann"}}
             lines.append(json.dumps(event))
         self.expect(0, "append", "-q", stdin="\n".join(lines).encode())
+
+    def make_fork(self):
+        """Another node's chain, forked: it was put back after one event. Somebody has decided about it."""
+        folder = self.work / "b"
+        folder.mkdir()
+        (folder / "ledger.key").write_text((self.folder / "ledger.key").read_text())
+        (folder / "ledger.key").chmod(0o600)
+
+        def run(*words, n=0):
+            lines = "".join('{"domain":"inventory","type":"t0","stream":"product/b","payload":{"b":%d}}\n' % i for i in range(n))
+            return subprocess.run([self.program, *words], cwd=folder, env={**self.environment, "XDG_STATE_HOME": str(folder / "state")},
+                input=lines.encode(), check=True, timeout=LIMIT, stdout=subprocess.PIPE).stdout
+
+        def sent():
+            return b"".join(re.sub(rb'"position":\d+,', b"", line) for line in run("tail", "-n", "all", "--format", "json").splitlines(True))
+        run("init", "--node", "store-b", "--key-file", "ledger.key", "-q")
+        run("append", "-q", n=1)
+        with opened(folder / "ledger.db"):
+            pass
+        older = (folder / "ledger.db").read_bytes()
+        run("append", "-q", n=2)
+        lines = sent()
+        for suffix in "-wal", "-shm":
+            (folder / f"ledger.db{suffix}").unlink(missing_ok=True)
+        write_over(folder / "ledger.db", older)
+        shutil.rmtree(folder / "state")
+        run("append", "-q", n=3)
+        offer = Path(self.program).resolve().parents[1] / "tests/offer"
+        subprocess.run([offer, self.db, self.folder / "ledger.key", "peer store-b"], input=lines + sent(), check=True,
+            timeout=LIMIT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        (fork,) = json.loads(self.expect(3, "verify", "--format", "json"))["problems"]
+        if fork["code"] != "FORK":
+            raise SystemExit(f"no fork: {fork}")
+        branch = self.expect(0, "fork", "list", "--format", "json")
+        self.expect(0, "fork", "settle", json.loads(branch)["branch"], "--reason", "put back")
 
     def settled(self):
         with opened(self.db):
@@ -101,8 +139,8 @@ class Ledger(Campaign):
         chain = [e for e in old if e["domain"] == "inventory"]
         n = dice.randrange(10, 330)
         p, q = chain[n], dice.choice([e for e in old[10:1000] if e["domain"] == "orders"])
-        begins = {(e["epoch"], e["domain"]): e["position"] for e in self.events if e["sequence"] == 1}
-        ends = {f"end_{e['domain']}": e["position"] for e in self.events}
+        begins = {(e["origin"], e["epoch"], e["domain"]): e["position"] for e in self.events if e["sequence"] == 1}
+        ends = {f"end_{e['domain']}": e["position"] for e in self.events if e["origin"] == "store-a"}
         return {
             **ends,
             "p": p["position"],  # an event with all there is, of the first chain, before the mark
@@ -116,7 +154,7 @@ class Ledger(Campaign):
             "mark": 1024,
             "last": len(self.events),
             "behind": len(self.events) + 1,
-            "byte": next(e["position"] for e in old if e["payload"]["n"] == 600),
+            "byte": next(e["position"] for e in old if e["payload"].get("n") == 600),
             "newest": max(begins.values()),  # the newest chain's first
             "newest_chain": len(begins),  # and its row
             "p_id": p["id"],

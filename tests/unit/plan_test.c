@@ -157,7 +157,9 @@ static const struct row {
 	ROW(SQL_PEER_HEAD_SET, NO_PLAN),
 	ROW(SQL_PEERS, "SCAN peer"),
 	ROW(SQL_PEER_GAPS, "SCAN peer_head"),
-	ROW(SQL_VERIFY_BRANCHES, "SCAN branch"),
+	ROW(SQL_VERIFY_BRANCHES,
+		"SEARCH before USING INDEX branch_place (chain=? AND sequence=? AND hash=?)"),
+	ROW(SQL_VERIFY_SETTLEMENTS, "SEARCH branch USING INDEX branch_root (root=?)"),
 
 	ROW(SQL_WORDS_DOMAIN, "SCAN domain USING COVERING INDEX sqlite_autoindex_domain_1"),
 	ROW(SQL_WORDS_ORIGIN, "SCAN chain USING COVERING INDEX sqlite_autoindex_chain_1"),
