@@ -173,10 +173,6 @@ enum ledger_status ledger_published_set(struct ledger *l, const struct ledger_pu
 /* How far a stream was received; LEDGER_NO where nothing was. Set by ledger_accept (n may be 0). */
 enum ledger_status ledger_received_at(struct ledger *l, struct slice cluster, struct slice domain,
 	uint64_t *created, uint64_t *sequence, struct ledger_error *err);
-typedef enum ledger_status ledger_stream_place_fn(const struct ledger_stream_place *place,
-	uint64_t updated, void *context, struct ledger_error *err);
-enum ledger_status ledger_received_places(
-	struct ledger *l, ledger_stream_place_fn *fn, void *context, struct ledger_error *err);
 
 /* Heads that a peer has said it holds, in a message whose MAC the caller has checked. */
 struct ledger_statement {

@@ -60,13 +60,12 @@ enum ledger_status branch_state(
 {
 	CLEANUP_STMT struct stmt *st = NULL;
 	uint64_t any = 0, open = 0;
-	bool row;
+	bool row; /* there is one, of two truth values */
 	TRY(store_get(l->store, SQL_BRANCH_STATE, &st, err));
 	bind_u64(st, 1, chain);
 	TRY(stmt_row(l->store, st, &row, err));
-	if (!row || !column_u64(st, 0, &any) || !column_u64(st, 1, &open))
-		return fail(err, LEDGER_DAMAGED, "table branch of %s cannot be read",
-			store_path(l->store));
+	column_u64(st, 0, &any);
+	column_u64(st, 1, &open);
 	*branched = any;
 	*forked = open;
 	return LEDGER_OK;

@@ -151,25 +151,6 @@ enum ledger_status ledger_received_at(struct ledger *l, struct slice cluster, st
 	return LEDGER_OK;
 }
 
-enum ledger_status ledger_received_places(
-	struct ledger *l, ledger_stream_place_fn *fn, void *context, struct ledger_error *err)
-{
-	CLEANUP_READ_TXN struct read_txn txn = { 0 };
-	CLEANUP_OWN_STMT struct stmt *st = NULL;
-	TRY(read_txn_begin(&txn, l->store, err));
-	TRY(store_prepare(l->store, SQL_RECEIVED, &st, err));
-	for (;;) {
-		struct ledger_stream_place place;
-		uint64_t updated;
-		bool row;
-		TRY(stmt_row(l->store, st, &row, err));
-		if (!row)
-			return LEDGER_OK;
-		TRY(read_place(l, st, &place, &updated, err));
-		TRY(fn(&place, updated, context, err));
-	}
-}
-
 /* --- Peers ------------------------------------------------------------------------------------------ */
 
 static enum ledger_status check_newer(

@@ -241,8 +241,6 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_PUBLISHED_SET] =
 		"INSERT INTO published (cluster, chain, sequence, updated) VALUES (?1, ?2, ?3, ?4) "
 		"ON CONFLICT (cluster, chain) DO UPDATE SET sequence = ?3, updated = ?4",
-	[SQL_RECEIVED] = "SELECT cluster, domain, created, sequence, updated FROM received "
-			 "ORDER BY cluster, domain",
 	[SQL_RECEIVED_GET] = "SELECT cluster, domain, created, sequence, updated FROM received "
 			     "WHERE cluster = ?1 AND domain = ?2",
 	[SQL_RECEIVED_SET] = "INSERT INTO received (cluster, domain, created, sequence, updated) "

@@ -398,11 +398,6 @@ const char *store_path(const struct store *s)
 	return s->path;
 }
 
-bool store_is_immutable(const struct store *s)
-{
-	return s->immutable;
-}
-
 /* What sqlite_schema calls a table need not be its name, so the names are those that our statements use. */
 enum ledger_status store_check_columns(struct store *s, struct ledger_error *err)
 {

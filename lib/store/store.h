@@ -37,10 +37,8 @@ void store_close(struct store *s);
 
 const char *store_path(const struct store *s);
 
-/* The file could only be read as it lies there: no -wal is looked at, nobody else may write it. */
-bool store_is_immutable(const struct store *s);
-
-/* It was, and somebody has written it since: what was read may be torn. */
+/* The file could only be read as it lies there, without a -wal, and somebody has written it since: what was
+ * read may be torn. */
 bool store_was_touched(const struct store *s);
 
 /* LEDGER_DAMAGED where one of STORE_TABLES has a column that is computed when it is read: that may take for

@@ -148,7 +148,6 @@ static const struct row {
 	ROW(SQL_PUBLISHED, "SCAN published"),
 	ROW(SQL_PUBLISHED_GET, "SEARCH published USING PRIMARY KEY (cluster=? AND chain=?)"),
 	ROW(SQL_PUBLISHED_SET, NO_PLAN),
-	ROW(SQL_RECEIVED, "SCAN received"),
 	ROW(SQL_RECEIVED_GET, "SEARCH received USING PRIMARY KEY (cluster=? AND domain=?)"),
 	ROW(SQL_RECEIVED_SET, NO_PLAN),
 	ROW(SQL_PEER, "SEARCH peer USING PRIMARY KEY (node=?)"),
