@@ -91,6 +91,53 @@ def argv_has_no_key():
     assert key not in seen
 
 
+def memory_of(pid):
+    """What the process can write, without what a sanitizer keeps for itself."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, rights, *_ = line.split()
+            begin, end = (int(at, 16) for at in span.split("-"))
+            if rights.startswith("rw") and end - begin < 1 << 28:
+                memory.seek(begin)
+                try:
+                    yield memory.read(end - begin)
+                except OSError:
+                    pass  # a page that is only there for show
+
+
+def memory_has_no_key(*words):
+    """It has checked MACs and signed, or will; what it keeps for that is not the key."""
+    key = (WORK / "ledger.key").read_bytes().strip()
+    process, out = held(*words)
+    content = b"".join(memory_of(process.pid))
+    os.close(out)
+    process.wait(60)
+    assert b"ledger.db" in content, "that is not its memory"
+    assert key not in content, "the digits of the key are in it"
+    assert bytes.fromhex(key.decode()) not in content, "the key is in it"
+
+
+def environment_shows_no_key(*words):
+    """With the key in the environment."""
+    key = (WORK / "ledger.key").read_text().strip()
+    done = subprocess.run([PROGRAM, *words], cwd=WORK, env={**ENVIRONMENT, "LEDGER_HMAC_KEY": key}, capture_output=True, timeout=120)
+    assert key.encode() not in done.stdout + done.stderr, "printed"
+    assert b"LEDGER_HMAC_KEY" in done.stdout + done.stderr, "not warned of"
+
+
+def handlers_get_no_key():
+    """What a handler's environment holds is the event, and nothing of ours."""
+    key = (WORK / "ledger.key").read_text().strip()
+    config = WORK / "ledger.yaml"
+    config.write_text(config.read_text() + "handlers:\n  show: {domain: inventory, exec: [/bin/sh, -c, env > seen], start: beginning}\n")
+    done = subprocess.run([PROGRAM, "replay", "show", "--limit", "1"], cwd=WORK, env={**ENVIRONMENT, "LEDGER_HMAC_KEY": key},
+        capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    seen = (WORK / "seen").read_text()
+    assert "LEDGER_EVENT_POSITION=1" in seen, f"that is not its environment: {seen}"
+    assert key not in seen, "the key is in it"
+
+
 def files_have_no_key():
     key = (WORK / "ledger.key").read_bytes().strip()
     raw = bytes.fromhex(key.decode())
@@ -114,6 +161,11 @@ def main():
                 ["tail", "--key-file", "ledger.db"], ["append", "--key-file", "ledger.yaml", "-d", "d", "-t", "t", "1"]):
             check(f"{' '.join(words)} prints no key", shows_no_key, *words)
         check("the key is in no argv and no environment", argv_has_no_key)
+        for words in (["verify", "--format", "json"], ["status", "--format", "json"], ["append", "-d", "inventory", "-t", "t", "{}"]):
+            check(f"the key is not in the memory of {words[0]}, which has read it", memory_has_no_key, *words)
+        for words in (["config", "show"], ["config", "show", "--format", "json"], ["status"], ["verify"]):
+            check(f"{' '.join(words)} prints no key of the environment", environment_shows_no_key, *words)
+        check("the key is in no environment of a handler", handlers_get_no_key)
         check("the key is in no other file", files_have_no_key)
     finally:
         shutil.rmtree(WORK)

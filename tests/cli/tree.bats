@@ -141,6 +141,12 @@ only_includes() {
 
 # --- Lists
 
+@test "MACs are compared in constant time, in one place" {
+	run ! grep -rnE '(mem|str|strn)cmp\([^;]*mac\b' lib cmd --include=*.c
+	grep -A3 '^bool chain_same' lib/event/chain.c | grep -q CRYPTO_memcmp
+	[ "$(grep -rlE 'chain_mac\(|chain_sign\(' lib --include=*.c | xargs grep -LE 'chain_same\(')" = lib/store/append.c ]
+}
+
 @test "every source is in its meson.build" {
 	for file in $(cd lib && ls */*.c); do
 		grep -q "'$file'" lib/meson.build || echo "lib/$file"
