@@ -1,5 +1,5 @@
 /* Events from elsewhere: what is taken, what is refused and why, and that any order ends in one state. */
-#include "accept_fixture.h"
+#include "two_nodes.h"
 
 #include <sys/syscall.h>
 #include <time.h>
@@ -15,26 +15,6 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 	if (!failed && clock == CLOCK_REALTIME)
 		now->tv_sec += clock_is_off;
 	return (int)failed;
-}
-
-static struct ledger *a, *b;
-static struct ledger_options a_options, b_options;
-
-static int setup(void **state)
-{
-	place_make(state);
-	struct place *p = *state;
-	a_options = p->options;
-	a = open_ledger(&a_options);
-	b = other_node(p, "store-b", "b.db", &b_options);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	ledger_close(a);
-	ledger_close(b);
-	return place_remove(state);
 }
 
 static void must_be(struct ledger_accepted got, enum ledger_outcome outcome, enum ledger_reason why)

@@ -1,25 +1,5 @@
 /* Forks, quarantine, and what is known of others. */
-#include "accept_fixture.h"
-
-static struct ledger *a, *b;
-static struct ledger_options a_options, b_options;
-
-static int setup(void **state)
-{
-	place_make(state);
-	struct place *p = *state;
-	a_options = p->options;
-	a = open_ledger(&a_options);
-	b = other_node(p, "store-b", "b.db", &b_options);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	ledger_close(a);
-	ledger_close(b);
-	return place_remove(state);
-}
+#include "two_nodes.h"
 
 static void must_be(struct ledger *l, struct slice line, enum ledger_outcome outcome)
 {

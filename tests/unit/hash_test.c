@@ -8,28 +8,15 @@
 
 #include <cmocka.h>
 
+#include "event_cases.h"
+
 #define COUNT(array) (sizeof(array) / sizeof(array[0]))
 
 static struct event sample(void)
 {
-	return (struct event){
-		.position = 7,
-		.id = "0123456789abcde",
-		.origin = SLICE("store-a"),
-		.epoch = 1763650000000000,
-		.domain = SLICE("inventory"),
-		.sequence = 42,
-		.stream = SLICE("product/sku-1"),
-		.version = 3,
-		.type = SLICE("stock_adjusted"),
-		.schema = 1,
-		.clock = 1763658000123456,
-		.time = 1763657998000000,
-		.tags = SLICE("order:17 product:sku-1"),
-		.payload = SLICE("{\"delta\":-2}"),
-		.metadata = SLICE("{\"actor\":\"ada\"}"),
-		.key = SLICE("hs256-0123456789abcdef"),
-	};
+	struct event e = sample_event(42);
+	e.position = 7;
+	return e;
 }
 
 static void hash_of(const struct event *e, uint8_t out[32])

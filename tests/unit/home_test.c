@@ -5,20 +5,6 @@
 
 static struct ledger_error err;
 
-/* All of the ledger in its one file, closed. */
-static void settle(const struct place *p)
-{
-	run_sql(p->db, "PRAGMA wal_checkpoint(TRUNCATE)");
-}
-
-static void append_and_close(const struct place *p, uint64_t n)
-{
-	struct ledger *l = open_ledger(&p->options);
-	append_many(l, n);
-	ledger_close(l);
-	settle(p);
-}
-
 /* The head file of the first epoch. */
 static const char *head_path(const struct place *p)
 {

@@ -165,6 +165,20 @@ static inline void run_sql(const char *path, const char *sql)
 	sqlite3_close(db);
 }
 
+/* All of the ledger in its one file, closed. */
+static inline void settle(const struct place *p)
+{
+	run_sql(p->db, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+static inline void append_and_close(const struct place *p, uint64_t n)
+{
+	struct ledger *l = open_ledger(&p->options);
+	append_many(l, n);
+	ledger_close(l);
+	settle(p);
+}
+
 /* One integer from the file. */
 static inline int64_t ask_sql(const char *path, const char *sql)
 {

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "../../lib/base/json.h"
-#include "../../lib/base/time.h"
+#include "event_cases.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array[0]))
 #define TEXT(literal)                                                                              \
@@ -18,33 +18,6 @@
 	}
 
 static struct ledger_error err;
-
-static struct event sample(void)
-{
-	struct event e = {
-		.id = { 0x01, 0x93, 0xAB, 0xCD, 0xEF, 0x01, 0x72, 0x03, 0x84, 5, 6, 7, 8, 9, 10,
-			11 },
-		.origin = SLICE("store-a"),
-		.epoch = 1763658000123456,
-		.domain = SLICE("inventory"),
-		.sequence = 42,
-		.stream = SLICE("product/sku-1"),
-		.version = 3,
-		.type = SLICE("stock_adjusted"),
-		.schema = 1,
-		.clock = 1763658000123456,
-		.time = 1763657998000000,
-		.tags = SLICE("order:17 product:sku-1"),
-		.payload = SLICE("{ \"delta\" : -2 }"),
-		.metadata = SLICE("{\"actor\":\"ada\"}"),
-		.key = SLICE("hs256-0123456789abcdef"),
-	};
-	memset(e.salt, 0xA1, sizeof(e.salt));
-	memset(e.prev, 0xB2, sizeof(e.prev));
-	memset(e.hash, 0xC3, sizeof(e.hash));
-	memset(e.mac, 0xD4, sizeof(e.mac));
-	return e;
-}
 
 /* The line, checked to be one JSON value without a line break. */
 static const char *line_of(const struct event *e)
@@ -66,7 +39,7 @@ static const char *line_of(const struct event *e)
 
 static void a_line_has_every_field_in_order(void **state)
 {
-	struct event e = sample();
+	struct event e = sample_event(42);
 	(void)state;
 	assert_string_equal(line_of(&e),
 		"{\"v\":1,\"id\":\"0193abcd-ef01-7203-8405-060708090a0b\",\"origin\":\"store-a\","
@@ -83,7 +56,7 @@ static void a_line_has_every_field_in_order(void **state)
 
 static void the_position_is_added_where_there_is_one(void **state)
 {
-	struct event e = sample();
+	struct event e = sample_event(42);
 	(void)state;
 	assert_null(strstr(line_of(&e), "position"));
 	e.position = 17;
@@ -92,7 +65,7 @@ static void the_position_is_added_where_there_is_one(void **state)
 
 static void what_is_absent_is_left_out(void **state)
 {
-	struct event e = sample();
+	struct event e = sample_event(42);
 	(void)state;
 	e.stream = e.tags = e.metadata = (struct slice){ NULL, 0 };
 	e.version = 0;
@@ -122,16 +95,16 @@ static void text_is_escaped_wherever_it_stands(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(escapes); i++) {
-		struct event e = sample();
+		struct event e = sample_event(42);
 		e.stream = escapes[i].text;
 		assert_non_null(strstr(line_of(&e), escapes[i].shown));
-		e = sample();
+		e = sample_event(42);
 		e.type = escapes[i].text;
 		assert_non_null(strstr(line_of(&e), escapes[i].shown));
-		e = sample();
+		e = sample_event(42);
 		e.tags = escapes[i].text;
 		assert_non_null(strstr(line_of(&e), escapes[i].shown));
-		e = sample();
+		e = sample_event(42);
 		e.origin = e.domain = e.key = escapes[i].text;
 		assert_non_null(strstr(line_of(&e), escapes[i].shown));
 	}
@@ -143,7 +116,7 @@ static void payload_and_metadata_come_out_byte_for_byte(void **state)
 		"\"\\u0000\\/\\u00E9\"", "{\"b\":1,  \"a\":\t2}", "[ ]" };
 	(void)state;
 	for (size_t i = 0; i < COUNT(values); i++) {
-		struct event e = sample();
+		struct event e = sample_event(42);
 		char want[64];
 		e.payload = slice_of(values[i]);
 		snprintf(want, sizeof(want), ",\"payload\":%s,\"metadata\":", values[i]);
@@ -153,7 +126,7 @@ static void payload_and_metadata_come_out_byte_for_byte(void **state)
 
 static void the_largest_numbers_fit(void **state)
 {
-	struct event e = sample();
+	struct event e = sample_event(42);
 	(void)state;
 	e.position = e.sequence = e.version = e.epoch = e.clock = e.time = TIME_MAX;
 	const char *line = line_of(&e);
@@ -167,7 +140,7 @@ static void the_largest_event_is_under_the_limit_of_a_line(void **state)
 	static char payload[EVENT_PAYLOAD_MAX], metadata[EVENT_METADATA_MAX];
 	static char tags[EVENT_TAGS_MAX * (64 + 1 + EVENT_TAG_VALUE_MAX + 1)];
 	char stream[64 + 1 + EVENT_STREAM_KEY_MAX];
-	struct event e = sample();
+	struct event e = sample_event(42);
 	(void)state;
 	memset(payload, 'x', sizeof(payload));
 	payload[0] = payload[sizeof(payload) - 1] = '"';

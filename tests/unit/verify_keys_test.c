@@ -1,5 +1,5 @@
 /* What verify says when it could not check everything: a key or the content is not there. */
-#include "verify_fixture.h"
+#include "golden_fixture.h"
 
 #include "../../lib/event/chain.h"
 
@@ -9,36 +9,10 @@ static const struct ledger_verify_options whole = { .workers = 1 };
 #define AT_103	  " WHERE position = 103"
 #define SET(what) "UPDATE event SET " what AT_103
 
-static struct golden {
-	struct place *place;
-	char db[128], a[128], b[128], copy[128];
-	const char *others[1];
-} golden;
-
 static int make_all(void **state)
 {
 	(void)state;
-	golden.place = place_empty();
-	make_golden(golden.place, "300");
-	path_in(golden.place, "golden.db", golden.db);
-	path_in(golden.place, "golden-a.key", golden.a);
-	path_in(golden.place, "golden-b.key", golden.b);
-	path_in(golden.place, "copy.db", golden.copy);
-	golden.others[0] = golden.b;
-	struct ledger_options *o = &golden.place->options;
-	o->node = NULL;
-	o->state_dir = NULL;
-	o->sign_key = golden.a;
-	o->verify_keys = golden.others;
-	o->n_verify_keys = 1;
-	return 0;
-}
-
-static int remove_all(void **state)
-{
-	void *place = golden.place;
-	(void)state;
-	return place_remove(&place);
+	return golden_make("300");
 }
 
 static enum ledger_status add_body(
@@ -145,5 +119,5 @@ int main(void)
 		cmocka_unit_test(a_ledger_signed_by_strangers_is_not_verified),
 		cmocka_unit_test(hashes_alone_say_so),
 	};
-	return cmocka_run_group_tests(tests, make_all, remove_all);
+	return cmocka_run_group_tests(tests, make_all, golden_remove);
 }

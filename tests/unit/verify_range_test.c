@@ -2,44 +2,18 @@
  * What verify looks at when it is asked for a part, by how many workers, against which heads, and what
  * it says when it could not finish. The ledger is the golden one of 40,000 events: several pieces.
  */
-#include "verify_fixture.h"
+#include "golden_fixture.h"
 
 static struct ledger_error err;
 
 #define EVENTS 40000
 
-static struct golden {
-	struct place *place;
-	char db[128], a[128], b[128], copy[128];
-	const char *others[1];
-} golden;
-
 static int make_all(void **state)
 {
-	char number[16];
+	char events[16];
 	(void)state;
-	golden.place = place_empty();
-	snprintf(number, sizeof(number), "%d", EVENTS);
-	make_golden(golden.place, number);
-	path_in(golden.place, "golden.db", golden.db);
-	path_in(golden.place, "golden-a.key", golden.a);
-	path_in(golden.place, "golden-b.key", golden.b);
-	path_in(golden.place, "copy.db", golden.copy);
-	golden.others[0] = golden.b;
-	struct ledger_options *o = &golden.place->options;
-	o->node = NULL;
-	o->state_dir = NULL;
-	o->sign_key = golden.a;
-	o->verify_keys = golden.others;
-	o->n_verify_keys = 1;
-	return 0;
-}
-
-static int remove_all(void **state)
-{
-	void *place = golden.place;
-	(void)state;
-	return place_remove(&place);
+	snprintf(events, sizeof(events), "%d", EVENTS);
+	return golden_make(events);
 }
 
 static const struct verdict *verify_golden(const struct ledger_verify_options *o)
@@ -445,5 +419,5 @@ int main(void)
 		cmocka_unit_test(an_index_that_disagrees_is_found_by_looking_deep),
 		cmocka_unit_test(a_part_takes_about_as_long_as_the_whole),
 	};
-	return cmocka_run_group_tests(tests, make_all, remove_all);
+	return cmocka_run_group_tests(tests, make_all, golden_remove);
 }

@@ -2,7 +2,7 @@
  * Verify finds every change: one for each column of an event and one for each rule. The golden ledger,
  * made by another program, is changed behind the guards, verified, and must be found damaged there.
  */
-#include "verify_fixture.h"
+#include "golden_fixture.h"
 
 #include <sys/syscall.h>
 #include <time.h>
@@ -25,36 +25,10 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 
 /* --- The golden ledger ----------------------------------------------------------------------- */
 
-static struct golden {
-	struct place *place;
-	char db[128], a[128], b[128], copy[128];
-	const char *others[1];
-} golden;
-
 static int make_all(void **state)
 {
 	(void)state;
-	golden.place = place_empty();
-	make_golden(golden.place, "300");
-	path_in(golden.place, "golden.db", golden.db);
-	path_in(golden.place, "golden-a.key", golden.a);
-	path_in(golden.place, "golden-b.key", golden.b);
-	path_in(golden.place, "copy.db", golden.copy);
-	golden.others[0] = golden.b;
-	struct ledger_options *o = &golden.place->options;
-	o->node = NULL;
-	o->state_dir = NULL;
-	o->sign_key = golden.a;
-	o->verify_keys = golden.others;
-	o->n_verify_keys = 1;
-	return 0;
-}
-
-static int remove_all(void **state)
-{
-	void *place = golden.place;
-	(void)state;
-	return place_remove(&place);
+	return golden_make("300");
 }
 
 static void the_golden_ledger_verifies(void **state)
@@ -367,5 +341,5 @@ int main(void)
 		TEST(a_clock_that_does_not_grow_is_found_although_signed),
 		TEST(a_chain_with_another_beginning_is_found_although_signed),
 	};
-	return cmocka_run_group_tests(tests, make_all, remove_all);
+	return cmocka_run_group_tests(tests, make_all, golden_remove);
 }
