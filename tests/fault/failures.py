@@ -28,6 +28,9 @@ READERS = (
     ("verify of what is new", "verify --since-last", b""),
     ("status", "status --format json", b""),
     ("cursor list", "cursor list", b""),
+    ("state", "state s/1 --format json", b""),
+    ("fork list", "fork list", b""),
+    ("quarantine list", "quarantine list --all", b""),
     ("backup", "backup copy.db", b""),
 )
 WRITERS = (
@@ -36,6 +39,7 @@ WRITERS = (
     ("append --atomic", "append --atomic", LINES),
     ("append of much", "append --batch 2", MUCH),
     ("cursor set", "cursor set mail 7", b""),
+    ("snapshot take", "snapshot take s/1", b""),
     ("recover", "recover --offline --force", b""),
 )
 INIT = ("init", "init --node store-a", b"")

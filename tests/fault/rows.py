@@ -333,6 +333,8 @@ BRANCHES = [
     ("branch.hash short", sql(f"UPDATE branch SET hash = x'00' {FIRST}"), "3 BRANCH_MISMATCH ..."),
     ("branch.prev", sql(f"UPDATE branch SET prev = x'{{r32}}' {FIRST}"), "3 BRANCH_MISMATCH"),
     ("branch.root of the first, which hides the fork", sql(f"UPDATE branch SET root = x'{{r32}}' {FIRST}"), "3 BRANCH_MISMATCH"),
+    ("branch.root of the first, nothing decided", sql(f"DELETE FROM settlement; UPDATE branch SET root = x'{{r32}}' {FIRST}"), "3 BRANCH_MISMATCH"),
+    ("branch's first event deleted, nothing decided", sql(f"DELETE FROM settlement; DELETE FROM branch {FIRST}"), "3 BRANCH_MISMATCH"),
     ("branch.root of all", sql("UPDATE branch SET root = x'{r32}'"), "3 BRANCH_MISMATCH"),
     ("branch.received", sql("UPDATE branch SET received = 5"), "0"),
     ("branch.line", sql("UPDATE branch SET line = replace(line, '{{\"b\":1}}', '{{\"b\":9}}')"), "3 HASH_MISMATCH"),

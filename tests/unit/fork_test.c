@@ -1,5 +1,6 @@
 /* Forks, quarantine, and what is known of others. */
 #include "two_nodes.h"
+#include "verify_fixture.h"
 
 static void must_be(struct ledger *l, struct slice line, enum ledger_outcome outcome)
 {
@@ -232,6 +233,35 @@ static void a_changed_row_of_a_branch_is_found(void **state)
 	lines_done(&y);
 }
 
+/* Another node's decision about the same branch is an event here too, and decides nothing here. */
+static void a_decision_is_believed_only_of_this_node(void **state)
+{
+	struct place *p = *state;
+	struct ledger_error err;
+	struct ledger_options c_options;
+	struct ledger_settlement out;
+	struct lines x, y, decided;
+	make_fork(&b, &b_options, 1, 1, 1, &x, &y);
+	struct ledger *c = other_node(p, "store-c", "c.db", &c_options);
+	for (int i = 0; i < 2; i++) {
+		must_be(a, x.list[i], LEDGER_INSERTED);
+		must_be(c, x.list[i], LEDGER_INSERTED);
+	}
+	must_be(a, y.list[1], LEDGER_FORKED);
+	must_be(c, y.list[1], LEDGER_FORKED);
+	MUST(ledger_fork_settle(c, forks_of(c).list[0].there, SLICE("x"), false, &out, &err));
+	decided = lines_of(c);
+	must_be(a, decided.list[decided.n - 1], LEDGER_INSERTED);
+	assert_int_equal(forks_of(a).list[0].settled, 0);
+	tamper(p->db, "INSERT INTO settlement SELECT root, 3 FROM branch");
+	assert_int_equal(forks_of(a).list[0].settled, 3);
+	MUST_FAIL(LEDGER_DAMAGED, verified(a, &err));
+	ledger_close(c);
+	lines_done(&x);
+	lines_done(&y);
+	lines_done(&decided);
+}
+
 /* --- Ranges and places --------------------------------------------------------------------------- */
 
 static void a_range_begins_where_it_is_asked_and_ends_with_the_bytes(void **state)
@@ -393,6 +423,7 @@ int main(void)
 		TEST(settling_is_recorded_and_what_waited_goes_on),
 		TEST(the_origin_can_record_the_lost_branch_again_with_its_ids),
 		TEST(a_changed_row_of_a_branch_is_found),
+		TEST(a_decision_is_believed_only_of_this_node),
 		TEST(a_range_begins_where_it_is_asked_and_ends_with_the_bytes),
 		TEST(what_others_have_is_kept_and_never_older),
 		TEST(the_right_event_answers_its_row),
