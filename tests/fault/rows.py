@@ -337,6 +337,8 @@ BRANCHES = [
     ("branch's first event deleted, nothing decided", sql(f"DELETE FROM settlement; DELETE FROM branch {FIRST}"), "3 BRANCH_MISMATCH"),
     ("branch.root of all", sql("UPDATE branch SET root = x'{r32}'"), "3 BRANCH_MISMATCH"),
     ("branch.received", sql("UPDATE branch SET received = 5"), "0"),
+    ("branch.received before all time", sql("UPDATE branch SET received = -1"), "3 BRANCH_MISMATCH"),
+    ("chain.id far ahead, its events too", sql("UPDATE chain SET id = 4000 WHERE id = 1; UPDATE event SET chain = 4000 WHERE chain = 1"), "3 CHAIN_UNKNOWN@p ..."),
     ("branch.line", sql("UPDATE branch SET line = replace(line, '{{\"b\":1}}', '{{\"b\":9}}')"), "3 HASH_MISMATCH"),
     ("branch.line of another key", sql(f"UPDATE branch SET line = replace(line, 'hs256-', 'hs256-0') {FIRST}"), "3 ROW_MALFORMED"),
     ("branch.line no event", sql(f"UPDATE branch SET line = 'x' {FIRST}"), "3 ROW_MALFORMED"),
