@@ -283,6 +283,7 @@ enum ledger_status replay_run(struct ledger *l, int argc, char **argv, struct le
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	choose(&r, argc, argv);
 	TRY(signals_catch(err));
+	/* clang 14 does not follow cleanup attributes. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 	TRY(replay_args.follow ? follow(&r, err) : catch_up(&r, err));
 	for (size_t i = 0; i < r.n; i++)
 		finish(&r, &r.consumers[i]);

@@ -116,7 +116,7 @@ static enum ledger_status find_first(struct ledger_shared *s, const struct sourc
 	TRY(head_of(s, source, &high, err));
 	high++;
 	while (from > 1 && low < high) {
-		uint64_t middle = low + (high - low) / 2, position;
+		uint64_t middle = low + (high - low) / 2, position = 0;
 		TRY(position_of(s, source, middle, &position, err));
 		if (position >= from)
 			high = middle;
