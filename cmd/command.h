@@ -77,6 +77,10 @@ enum ledger_status command_open_ledger(
  */
 void command_confine(const char *folder, const char *file);
 
+/* In two steps, for one that asks peers before it reads: files now; connections when those are closed. */
+void command_confine_files(const char *folder);
+void command_close_network(void);
+
 /* Options of the program itself, before the command's name; the common ones are taken there too. */
 extern const struct opt program_opts[];
 extern bool version_asked;

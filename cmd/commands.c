@@ -126,7 +126,7 @@ static const char *folder_of(const char *path, struct buf *out)
 	return buf_text(out);
 }
 
-void command_confine(const char *folder, const char *file)
+static void confine(const char *folder, const char *file, bool network)
 {
 	CLEANUP_BUF struct buf of_file = { 0 }, of_output = { 0 };
 	const char *replaced = out_file_path();
@@ -135,6 +135,23 @@ void command_confine(const char *folder, const char *file)
 		.writes_in = { folder, file ? folder_of(file, &of_file) : NULL },
 		.replaces_in = replaced ? folder_of(replaced, &of_output) : NULL,
 		.local_sockets = settings.group != NULL,
+		.network = network,
 	};
 	sandbox_enter(&sandbox);
+}
+
+void command_confine(const char *folder, const char *file)
+{
+	confine(folder, file, false);
+}
+
+void command_confine_files(const char *folder)
+{
+	confine(folder, NULL, true);
+}
+
+void command_close_network(void)
+{
+	struct sandbox sandbox = { .local_sockets = settings.group != NULL };
+	sandbox_close_network(&sandbox);
 }

@@ -12,6 +12,10 @@ void report_done(struct report *report)
 	buf_done(&report->problems);
 	buf_done(&report->heads);
 	buf_done(&report->missing);
+	buf_done(&report->peers.names);
+	buf_done(&report->peers.silent);
+	buf_done(&report->peers.unproven);
+	buf_done(&report->peers.json);
 }
 
 /* --- Problems -------------------------------------------------------------------------------- */
@@ -36,7 +40,7 @@ static void print_problem(const struct ledger_problem *problem)
 	out_slice(buf_slice(&line));
 }
 
-static void add_problem(struct buf *out, const struct ledger_problem *problem)
+static void add_problem(struct buf *out, const struct ledger_problem *problem, struct slice more)
 {
 	if (out->len)
 		buf_add_char(out, ',');
@@ -46,16 +50,23 @@ static void add_problem(struct buf *out, const struct ledger_problem *problem)
 	json_add_string(out, slice_of(problem->place ? problem->place : ""));
 	buf_add_text(out, ",\"text\":");
 	json_add_string(out, slice_of(problem->text));
+	buf_add_slice(out, more);
 	buf_add_char(out, '}');
+}
+
+void report_list_more(
+	struct report *report, const struct ledger_problem *problem, struct slice more)
+{
+	report->listed += problem->status == LEDGER_DAMAGED;
+	if (output.format == FORMAT_JSON)
+		add_problem(&report->problems, problem, more);
+	else
+		print_problem(problem);
 }
 
 void report_list(struct report *report, const struct ledger_problem *problem)
 {
-	report->listed += problem->status == LEDGER_DAMAGED;
-	if (output.format == FORMAT_JSON)
-		add_problem(&report->problems, problem);
-	else
-		print_problem(problem);
+	report_list_more(report, problem, SLICE(""));
 }
 
 /* --- What was not covered -------------------------------------------------------------------- */
@@ -220,6 +231,9 @@ static void add_unfinished(
 static void add_verdict(struct buf *out, const struct report *report, enum ledger_status status,
 	const struct ledger_error *why)
 {
+	/* The ledger itself is well; what peers have is said behind. */
+	if (report->peers.failed && status == report->peers.why.status)
+		status = LEDGER_OK;
 	switch (status) {
 	case LEDGER_OK:
 		buf_add_text(out, "verified ");
@@ -256,6 +270,30 @@ static void add_missing_text(struct buf *out, const struct report *report)
 	}
 }
 
+static void add_peers(struct buf *out, const struct peer_report *p)
+{
+	if (p->failed) {
+		buf_add_text(out, "; not compared with peers: ");
+		escape_slice(out, slice_of(p->why.text), false);
+	}
+	if (p->names.len) {
+		buf_addf(out, "; %s", p->failed ? "asked: " : "peers asked: ");
+		buf_add_slice(out, buf_slice(&p->names));
+	}
+	if (p->silent.len) {
+		buf_add_text(out, "; no answer: ");
+		buf_add_slice(out, buf_slice(&p->silent));
+	}
+	if (p->failed)
+		return;
+	buf_addf(out, "; proven by a peer: %" PRIu64 " of %" PRIu64 " chain%s", p->proven,
+		p->chains, plural(p->chains));
+	if (p->unproven.len) {
+		buf_add_text(out, "; not proven: ");
+		buf_add_slice(out, buf_slice(&p->unproven));
+	}
+}
+
 static void add_last_line(struct buf *out, const struct report *report, enum ledger_status status,
 	const struct ledger_error *why)
 {
@@ -270,6 +308,8 @@ static void add_last_line(struct buf *out, const struct report *report, enum led
 		buf_add_text(out, "; link ");
 		buf_add_hex(out, report->found.link, sizeof(report->found.link));
 	}
+	if (report->peers.asked_for)
+		add_peers(out, &report->peers);
 	add_missing_text(out, report);
 	buf_add_char(out, '\n');
 }
@@ -333,6 +373,10 @@ static void add_json(struct buf *out, const struct report *report, enum ledger_s
 	add_bool(out, "seal", found->seal);
 	add_bool(out, "seal_mac", found->seal_mac);
 	add_missing_json(out, report);
+	if (report->peers.asked_for) {
+		buf_add_text(out, ",\"peers\":");
+		buf_add_slice(out, buf_slice(&report->peers.json));
+	}
 	add_u64(out, "elapsed_us", found->elapsed);
 	buf_add_text(out, ",\"heads\":[");
 	buf_add_slice(out, buf_slice(&report->heads));

@@ -47,8 +47,9 @@ void sandbox_hide_memory(void)
 #define ALLOW		   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* The first argument is an int: the low half of 64 bits, which comes first on these machines. */
-static bool refuse_sockets(bool local)
+static bool refuse_sockets(bool local, bool network)
 {
+	const uint32_t none = UINT32_MAX;
 	struct sock_filter rows[] = {
 		/* Other numbers for the same calls. */
 		LOAD(arch),
@@ -61,22 +62,32 @@ static bool refuse_sockets(bool local)
 #endif
 		EQUAL(SYS_io_uring_setup, 1),
 		REFUSE(EPERM),
-		EQUAL(SYS_socket, 4),
+		EQUAL(SYS_socket, 10),
 		LOAD(args[0]),
-		EQUAL(local ? AF_UNIX : UINT32_MAX, 1),
+		EQUAL(local || network ? AF_UNIX : none, 1),
+		ALLOW,
+		EQUAL(network ? AF_INET : none, 1),
+		ALLOW,
+		EQUAL(network ? AF_INET6 : none, 1),
+		ALLOW,
+		/* Which kinds of addresses this machine has: the C library asks before it looks up a name. */
+		EQUAL(network ? AF_NETLINK : none, 1),
 		ALLOW,
 		REFUSE(EACCES),
 		ALLOW,
 	};
 	struct sock_fprog filter = { sizeof(rows) / sizeof(rows[0]), rows };
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+	/* libnats leaves threads behind: for them too. */
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) ==
+		       0 ||
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
 #else
 
-static bool refuse_sockets(bool local)
+static bool refuse_sockets(bool local, bool network)
 {
-	(void)local;
+	(void)local, (void)network;
 	return false;
 }
 
@@ -180,6 +191,11 @@ struct sandbox_result sandbox_enter(const struct sandbox *sandbox)
 	if (!result.privileges)
 		return result;
 	result.files = refuse_writes(sandbox);
-	result.sockets = refuse_sockets(sandbox->local_sockets);
+	result.sockets = refuse_sockets(sandbox->local_sockets, sandbox->network);
 	return result;
+}
+
+bool sandbox_close_network(const struct sandbox *sandbox)
+{
+	return refuse_sockets(sandbox->local_sockets, false);
 }

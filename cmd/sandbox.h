@@ -22,6 +22,7 @@ struct sandbox {
 	const char *
 		replaces_in; /* one in which an open file gets another name and files are removed */
 	bool local_sockets;  /* AF_UNIX: the C library may ask a daemon for the system's groups */
+	bool network;	     /* connections too, until sandbox_close_network */
 };
 
 /* What was given up; for tests. */
@@ -31,6 +32,9 @@ struct sandbox_result {
 
 /* Before there are threads. Goes as far as it gets: a kernel that lacks one part has the others. */
 struct sandbox_result sandbox_enter(const struct sandbox *sandbox);
+
+/* No more sockets from here on, in no thread; those that are open should be closed before. */
+bool sandbox_close_network(const struct sandbox *sandbox);
 
 /* From here on a crash leaves no core, and no other process of this user looks into this one: keys are in
  * its memory. */

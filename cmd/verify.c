@@ -12,6 +12,7 @@
 #include "output.h"
 #include "report.h"
 #include "settings.h"
+#include "verify-peers.h"
 #include "../lib/base/banned.h"
 
 /* Listed problems are kept in memory for the JSON report. */
@@ -20,7 +21,8 @@
 
 static struct opt_u64 from, to, workers, max_problems;
 static const char *origin, *domain, *expect_heads;
-static bool since_last, hash_only, deep;
+static bool since_last, hash_only, deep, peers;
+static uint64_t within;
 
 static const struct opt opts[] = {
 	{ 0, "from", "first position to read", "<position>", .maybe_u64 = &from },
@@ -32,6 +34,9 @@ static const struct opt opts[] = {
 	{ 0, "since-last", "only what is behind the last complete run", NULL, .flag = &since_last },
 	{ 0, "expect-heads", "heads that must be in the ledger", "<file>", .str = &expect_heads,
 		.complete = COMPLETE_FILE },
+	{ 0, "peers", "compare with what other nodes have, too", NULL, .flag = &peers },
+	{ 0, "within", "with --peers: wait for answers at most so long (5s)", "<duration>",
+		.duration = &within },
 	{ 0, "hash-only", "check no MACs: for who has no key", NULL, .flag = &hash_only },
 	{ 0, "deep", "check the SQLite file itself too", NULL, .flag = &deep },
 	{ 0, "workers", "threads to use, 1 to 8", "<n>", .maybe_u64 = &workers },
@@ -176,7 +181,7 @@ static enum ledger_status run_report(
 		status = refuse_nothing(report, err);
 	else
 		hint_hash_only(report, status, err);
-	return status;
+	return verify_peers_verdict(report, status, err);
 }
 
 /* The state of this run is written where it was a whole one. */
@@ -186,7 +191,21 @@ static void confine(void)
 	const char *folder = is_part() ? NULL : settings.state_dir;
 	if (folder)
 		file_make_folder(folder, settings.group, settings.group ? 02770 : 0700, &ignored);
-	command_confine(folder, NULL);
+	if (peers)
+		command_confine_files(folder);
+	else
+		command_confine(folder, NULL);
+}
+
+/* Before the run: what was here when peers were asked lies in what it reads, and it needs no network. */
+static enum ledger_status ask_peers(
+	struct ledger *l, struct report *report, struct ledger_error *err)
+{
+	if (!peers)
+		return LEDGER_OK;
+	TRY(verify_peers(l, report, within, err));
+	command_close_network();
+	return LEDGER_OK;
 }
 
 static enum ledger_status print_report(
@@ -232,6 +251,7 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	report.file = ledger_path(l);
 	report.node = ledger_node(l);
 	confine();
+	TRY(ask_peers(l, &report, err));
 	/* Read before the run: each head lies in what the run reads, while one read afterwards may be newer.
 	 * A list that cannot be read is for the run to report. */
 	if (output.format == FORMAT_JSON)
@@ -248,6 +268,7 @@ const struct command cmd_verify = {
 	.opts = opts,
 	.examples = "ledgerbox verify\n"
 		    "ledgerbox verify --since-last -q || echo look at it\n"
-		    "ledgerbox verify --expect-heads heads.txt --deep\n",
+		    "ledgerbox verify --expect-heads heads.txt --deep\n"
+		    "ledgerbox verify --peers --within 10s\n",
 	.run = run,
 };

@@ -346,6 +346,11 @@ enum ledger_status ledger_sign(struct ledger *l, const char *label, struct slice
 enum ledger_status ledger_check_signature(struct ledger *l, const char *label, struct slice bytes,
 	struct slice key, const uint8_t mac[EVENT_HASH_SIZE], struct ledger_error *err);
 
+/* Hash and MAC of an event that somebody shows, by itself: place and link are not looked at.
+ * LEDGER_UNVERIFIED: its key is not known here. LEDGER_INVALID: it is not what it says. */
+enum ledger_status ledger_check_event(
+	struct ledger *l, const struct event *event, struct ledger_error *err);
+
 /* Open branches and open rows of quarantine, cheaply: for status and for monitoring. */
 struct ledger_trouble {
 	uint64_t forks;

@@ -107,4 +107,85 @@ enum ledger_status sync_drain(struct sync *s, struct ledger_error *err);
 /* NULL is fine. */
 void sync_close(struct sync *s);
 
+/* --- Asking peers, without changing anything -------------------------------------------------------- */
+
+/*
+ * What others hold of what is here, asked now: all nodes on the clusters are asked for their heads, and
+ * single nodes for events. Only reads the ledger, needs the key, takes no lock, runs beside serve-sync.
+ */
+struct survey;
+
+struct survey_options {
+	const struct sync_options *sync; /* clusters and prefix count */
+	uint64_t within;		 /* µs that gathering heads takes at most */
+	size_t peers; /* wait for so many; those that the ledger has heard before are waited for too */
+	int stop_fd; /* readable: give up (LEDGER_UNREACHABLE); -1: none */
+};
+
+/* Asks, and gathers answers. LEDGER_UNREACHABLE: no server, or fewer than `peers` answers (but one at
+ * least); LEDGER_REFUSED: there is no key. */
+enum ledger_status survey_open(struct survey **out, struct ledger *l,
+	const struct survey_options *options, struct ledger_error *err);
+void survey_close(struct survey *s); /* NULL is fine */
+
+/* Names of those that answered, in order; NULL behind the last. Valid until survey_close. */
+const char *survey_peer(const struct survey *s, size_t index);
+
+/* Of those that the ledger has heard before and did not answer. */
+const char *survey_silent(const struct survey *s, size_t index);
+
+/* Did a daemon under this node's own name speak? Ours, unless it is known not to run. */
+bool survey_heard_ourselves(const struct survey *s);
+
+/* What one peer says it has; by chain, then peer. */
+struct survey_head {
+	const char *peer;
+	size_t index; /* of the peer */
+	struct ledger_head head;
+};
+typedef enum ledger_status survey_head_fn(
+	const struct survey_head *head, void *context, struct ledger_error *err);
+enum ledger_status survey_heads(
+	struct survey *s, survey_head_fn *fn, void *context, struct ledger_error *err);
+
+/* The event that a peer has at a place, checked: its hash. LEDGER_NO: it has none there, does not
+ * answer, or what it answers is not such an event. */
+enum ledger_status survey_hash(struct survey *s, size_t peer, const struct ledger_chain_name *chain,
+	uint64_t sequence, uint8_t hash[EVENT_HASH_SIZE], struct ledger_error *err);
+
+enum survey_finding_kind {
+	SURVEY_OLDER, /* a peer has an event of this node's present epoch that is not here */
+	SURVEY_OTHER  /* a peer has another event at a place */
+};
+
+struct survey_finding {
+	enum survey_finding_kind kind;
+	const char *peer;
+	struct ledger_chain_name chain;
+	uint64_t sequence; /* OLDER: the peer's last; OTHER: the first place known to differ */
+	uint8_t there[EVENT_HASH_SIZE]; /* the peer's hash at it */
+	uint8_t here[EVENT_HASH_SIZE];	/* OTHER: ours at it; OLDER: ours at `last` */
+	uint64_t last;			/* OLDER: where the chain ends here (0: nothing of it is) */
+};
+
+/* How far a chain is proven to be with a peer; every chain is told of. */
+struct survey_proof {
+	struct ledger_chain_name chain;
+	uint64_t last;	  /* here */
+	uint64_t proven;  /* up to here some peer has what is here; 0: none said so */
+	const char *peer; /* which; NULL: none */
+};
+
+struct survey_compare {
+	struct slice origin, domain; /* only such chains; absent: all */
+	void (*finding)(const struct survey_finding *finding, void *context);
+	void (*proof)(const struct survey_proof *proof, void *context);
+	void *context;
+};
+
+/* Compares every chain here with what the peers said, asking for events where heads are not at the
+ * same place. Findings are no failure. */
+enum ledger_status survey_compare(
+	struct survey *s, const struct survey_compare *compare, struct ledger_error *err);
+
 #endif

@@ -28,3 +28,22 @@ enum ledger_status ledger_check_signature(struct ledger *l, const char *label, s
 		       ? LEDGER_OK
 		       : fail(err, LEDGER_INVALID, "the MAC is not that of the words");
 }
+
+enum ledger_status ledger_check_event(
+	struct ledger *l, const struct event *event, struct ledger_error *err)
+{
+	uint8_t body[EVENT_HASH_SIZE], ours[EVENT_HASH_SIZE];
+	TRY(handle_load_keys(l, err));
+	const struct chain_key *key = handle_find_key(l, event->key);
+	if (!key)
+		return fail(err, LEDGER_UNVERIFIED, "key %.*s is not among the keys here",
+			SLICE_ARG(event->key));
+	chain_body(event, body);
+	chain_hash(event, body, ours);
+	if (!chain_same(ours, event->hash, EVENT_HASH_SIZE))
+		return fail(err, LEDGER_INVALID, "the hash is not that of the content");
+	chain_mac(key, event->hash, ours);
+	return chain_same(ours, event->mac, EVENT_HASH_SIZE)
+		       ? LEDGER_OK
+		       : fail(err, LEDGER_INVALID, "the MAC is not that of the hash");
+}

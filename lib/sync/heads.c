@@ -8,6 +8,8 @@
  *	 {…,"branch":true}]}
  *	{"key":"hs256-…","mac":"…"}
  *
+ * A node may ask all others to say it now: a statement like the above, of the words {"ask":"heads"}.
+ *
  * Heads prove what a peer stores. One that names what is not here begins a question, and no more.
  */
 #include "engine.h"
@@ -17,14 +19,15 @@
 #include "../base/json.h"
 #include "../event/chain.h"
 
+#include "statement.h"
+
 #include "../base/banned.h"
 
-#define LABEL	      "ledgerbox/heads/v1"
 #define INTERVAL      (5 * TIME_SECOND)
-#define HEADS_MAX     1000 /* in one statement */
 #define KEEP_INTERVAL (10 * TIME_SECOND)
 #define SILENCE	      (600 * TIME_SECOND)
-#define PATIENCE      TIME_SECOND /* what a head names may be on its way through a stream */
+#define ASK_WAIT      (TIME_SECOND / 5) /* many who ask at once get one answer */
+#define PATIENCE      TIME_SECOND	/* what a head names may be on its way through a stream */
 #define SOON	      (TIME_SECOND / 10)
 
 /* --- Saying -------------------------------------------------------------------------------------- */
@@ -42,21 +45,11 @@ struct statement {
 	size_t n;
 };
 
-static void add_head(struct buf *out, const struct ledger_head *head, bool branch)
-{
-	buf_addf(out, "{\"origin\":\"%.*s\",\"epoch\":%" PRIu64 ",\"domain\":\"%.*s\"",
-		SLICE_ARG(head->origin), head->epoch, SLICE_ARG(head->domain));
-	buf_addf(out, ",\"sequence\":%" PRIu64 ",\"hash\":\"", head->sequence);
-	buf_add_hex(out, head->hash, EVENT_HASH_SIZE);
-	buf_add_text(out, branch ? "\",\"branch\":true}" : "\"}");
-}
-
 static enum ledger_status send_statement(struct statement *st, struct ledger_error *err)
 {
 	struct sync *s = st->s;
 	CLEANUP_BUF struct buf text = { 0 };
-	char key[EVENT_KEY_ID_SIZE + 1], subject[SUBJECT_MAX];
-	uint8_t mac[EVENT_HASH_SIZE];
+	char subject[SUBJECT_MAX];
 	struct ledger_error unsent;
 	struct slice tokens[] = { slice_of(s->prefix), SLICE("sync"), SLICE("heads") };
 	uint64_t now = time_now();
@@ -66,12 +59,7 @@ static enum ledger_status send_statement(struct statement *st, struct ledger_err
 	buf_addf(&text, ",\"boot\":%" PRIu64 ",\"heads\":[", s->boot);
 	buf_add_slice(&text, buf_slice(&st->heads));
 	buf_add_text(&text, "]}");
-	TRY(buf_check(&text, err));
-	TRY(ledger_sign(s->ledger, LABEL, buf_slice(&text), key, mac, err));
-	buf_addf(&text, "\n{\"key\":\"%s\",\"mac\":\"", key);
-	buf_add_hex(&text, mac, sizeof(mac));
-	buf_add_text(&text, "\"}\n");
-	TRY(buf_check(&text, err));
+	TRY(statement_sign(s->ledger, STATEMENT_HEADS, &text, err));
 	TRY(subject_of(subject, tokens, 3, err));
 	for (size_t i = 0; i < s->n_clusters; i++)
 		if (s->clusters[i].up)
@@ -89,8 +77,8 @@ static enum ledger_status state_head(
 		return LEDGER_OK;
 	if (st->n)
 		buf_add_char(&st->heads, ',');
-	add_head(&st->heads, head, branch);
-	return ++st->n == HEADS_MAX ? send_statement(st, err) : LEDGER_OK;
+	statement_add_head(&st->heads, head, branch);
+	return ++st->n == STATEMENT_HEADS_MAX ? send_statement(st, err) : LEDGER_OK;
 }
 
 static enum ledger_status state_chain(
@@ -133,74 +121,6 @@ enum ledger_status heads_step(struct sync *s, struct ledger_error *err)
 }
 
 /* --- Listening ------------------------------------------------------------------------------------ */
-
-struct heard {
-	char node[65];
-	uint64_t epoch, counter, boot;
-	struct slice heads;
-};
-
-static bool read_text(struct slice object, struct slice key, struct arena *arena, struct slice *out)
-{
-	CLEANUP_BUF struct buf text = { 0 };
-	struct slice value;
-	if (!json_member(object, key, &value) || json_kind(value) != JSON_STRING)
-		return false;
-	json_decode_string(value, &text);
-	*out = arena_copy(arena, buf_slice(&text));
-	return !text.failed && out->ptr;
-}
-
-static bool read_number(struct slice object, struct slice key, uint64_t *out)
-{
-	struct slice value;
-	return json_member(object, key, &value) && json_u64(value, out);
-}
-
-static bool read_statement(struct sync *s, struct slice data, struct arena *arena,
-	struct heard *out, struct ledger_error *err)
-{
-	struct slice words, signature, value, node, key, mac;
-	uint8_t bytes[EVENT_HASH_SIZE];
-	if (!slice_cut(data, '\n', &words, &signature) ||
-		json_check(signature, &signature, err) != LEDGER_OK ||
-		json_kind(signature) != JSON_OBJECT ||
-		!read_text(signature, SLICE("key"), arena, &key) ||
-		!read_text(signature, SLICE("mac"), arena, &mac) ||
-		!slice_unhex(mac, bytes, sizeof(bytes)) || mac.len != 2 * sizeof(bytes))
-		return false;
-	/* Before anything of it is believed. */
-	if (ledger_check_signature(s->ledger, LABEL, words, key, bytes, err) != LEDGER_OK)
-		return false;
-	if (json_check(words, &value, err) != LEDGER_OK || json_kind(value) != JSON_OBJECT ||
-		!read_text(value, SLICE("node"), arena, &node) || !slice_is_token(node) ||
-		!read_number(value, SLICE("epoch"), &out->epoch) ||
-		!read_number(value, SLICE("counter"), &out->counter) ||
-		!read_number(value, SLICE("boot"), &out->boot) ||
-		!json_member(value, SLICE("heads"), &out->heads) ||
-		json_kind(out->heads) != JSON_ARRAY)
-		return false;
-	memcpy(out->node, node.ptr, node.len + 1);
-	return true;
-}
-
-static bool read_head(
-	struct slice object, struct arena *arena, struct ledger_head *out, bool *branch)
-{
-	struct slice hash, flag;
-	*branch = false;
-	if (json_kind(object) != JSON_OBJECT ||
-		!read_text(object, SLICE("origin"), arena, &out->origin) ||
-		!read_text(object, SLICE("domain"), arena, &out->domain) ||
-		!read_text(object, SLICE("hash"), arena, &hash) ||
-		!read_number(object, SLICE("epoch"), &out->epoch) ||
-		!read_number(object, SLICE("sequence"), &out->sequence))
-		return false;
-	*branch = json_member(object, SLICE("branch"), &flag) && json_kind(flag) == JSON_TRUE;
-	return slice_is_token(out->origin) && slice_is_token(out->domain) && out->sequence &&
-	       out->sequence <= TIME_MAX && out->epoch <= TIME_MAX &&
-	       hash.len == 2 * EVENT_HASH_SIZE && slice_unhex(hash, out->hash, EVENT_HASH_SIZE);
-}
 
 /* One that nobody has heard for long makes room for another; PEERS_MAX: none has been silent. */
 static size_t silent_peer(struct sync *s)
@@ -287,7 +207,7 @@ static enum ledger_status keep(struct sync *s, struct peer *p, const struct hear
 static enum ledger_status take(struct sync *s, struct peer *p, const struct heard *heard,
 	struct arena *arena, struct ledger_error *err)
 {
-	struct ledger_head *heads = arena_array(arena, HEADS_MAX, sizeof(*heads));
+	struct ledger_head *heads = arena_array(arena, STATEMENT_HEADS_MAX, sizeof(*heads));
 	struct json_walk walk;
 	struct slice key, value;
 	size_t n = 0;
@@ -296,8 +216,8 @@ static enum ledger_status take(struct sync *s, struct peer *p, const struct hear
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
 	p->level = true;
 	json_walk_init(&walk, heard->heads);
-	while (n < HEADS_MAX && json_walk_next(&walk, &key, &value)) {
-		if (!read_head(value, arena, &heads[n], &branch))
+	while (n < STATEMENT_HEADS_MAX && json_walk_next(&walk, &key, &value)) {
+		if (!statement_read_head(value, arena, &heads[n], &branch))
 			continue;
 		TRY(compare(s, p, &heads[n], branch, err));
 		n += branch ? 0 : 1;
@@ -311,8 +231,13 @@ enum ledger_status heads_take(
 	CLEANUP_ARENA struct arena arena = { NULL };
 	struct heard heard;
 	struct ledger_error why = { 0 };
-	if (!read_statement(s, data, &arena, &heard, &why)) {
-		WARN(s, "bad-heads", WORD("text", why.text[0] ? why.text : "not a statement"));
+	/* Who asks may be of our own name: verify and recover do. */
+	if (statement_is_ask(s->ledger, data)) {
+		heads_soon(s, ASK_WAIT);
+		return LEDGER_OK;
+	}
+	if (!statement_read(s->ledger, data, &arena, &heard, &why)) {
+		WARN(s, "bad-heads", WORD("text", why.text));
 		return LEDGER_OK;
 	}
 	if (strcmp(heard.node, s->node) == 0) {
