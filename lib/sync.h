@@ -55,6 +55,9 @@ struct sync_options {
 	size_t n_clusters;
 	const struct sync_domain *domains; /* none: every domain is propagated and subscribed */
 	size_t n_domains;
+	/* Take back what other nodes have of this node's own chains, and nothing else: nothing is sent, taken
+	 * from streams, or answered. The ledger may be copied or restored until the first sync_turn. */
+	bool recover;
 	uint64_t heads_interval; /* µs between two statements; 0: 5 s */
 	int wake_fd;		 /* readable: sync_turn returns; -1: none */
 	/* Told of everything worth knowing: `what` is a stable word ("connected", "received" …). */

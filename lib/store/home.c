@@ -177,7 +177,8 @@ static enum ledger_status moved(struct ledger *l, struct ledger_error *err)
 {
 	fail(err, LEDGER_REFUSED, "%s was copied: it is not the file that was last written",
 		store_path(l->store));
-	return hint(err, "begin a new epoch here with: ledgerbox recover --offline");
+	return hint(err, "begin a new epoch here with: ledgerbox recover (without other nodes: "
+			 "ledgerbox recover --offline)");
 }
 
 static enum ledger_status restored(struct ledger *l, const struct seal *seal,
@@ -193,7 +194,8 @@ static enum ledger_status restored(struct ledger *l, const struct seal *seal,
 			"%s was restored: position %" PRIu64
 			" is not the event that was recorded here",
 			store_path(l->store), head->position);
-	return hint(err, "begin a new epoch here with: ledgerbox recover --offline");
+	return hint(err, "begin a new epoch here with: ledgerbox recover (without other nodes: "
+			 "ledgerbox recover --offline)");
 }
 
 /* Does the head file know a later or another event than this file? */

@@ -366,6 +366,8 @@ void hold_done(struct sync *s);
 enum ledger_status heads_step(struct sync *s, struct ledger_error *err);
 enum ledger_status heads_take(
 	struct sync *s, size_t cluster, struct slice data, struct ledger_error *err);
+/* Ask all on this cluster to say it now. */
+void heads_ask(struct sync *s, size_t cluster);
 /* Say what is here within `wait` µs. */
 void heads_soon(struct sync *s, uint64_t wait);
 

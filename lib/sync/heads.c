@@ -27,16 +27,30 @@
 #define KEEP_INTERVAL (10 * TIME_SECOND)
 #define SILENCE	      (600 * TIME_SECOND)
 #define ASK_WAIT      (TIME_SECOND / 5) /* many who ask at once get one answer */
-#define PATIENCE      TIME_SECOND	/* what a head names may be on its way through a stream */
+#define PATIENCE      TIME_SECOND
 #define SOON	      (TIME_SECOND / 10)
 
 /* --- Saying -------------------------------------------------------------------------------------- */
 
 void heads_soon(struct sync *s, uint64_t wait)
 {
+	if (s->options->recover)
+		return;
 	if (s->next_statement > s->now + wait)
 		s->next_statement = s->now + wait;
 	sync_wake_at(s, s->next_statement);
+}
+
+void heads_ask(struct sync *s, size_t cluster)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	struct slice tokens[] = { slice_of(s->prefix), SLICE("sync"), SLICE("heads") };
+	char subject[SUBJECT_MAX];
+	struct ledger_error err;
+	/* What is not asked is said all the same, a few seconds later. */
+	if (subject_of(subject, tokens, 3, &err) == LEDGER_OK &&
+		statement_ask(s->ledger, s->node, &text, &err) == LEDGER_OK)
+		link_publish(s->clusters[cluster].link, slice_of(subject), buf_slice(&text), &err);
 }
 
 struct statement {
@@ -154,18 +168,36 @@ static struct peer *find_peer(struct sync *s, const char *node)
 	return p;
 }
 
+/* Our own chains are taken back also where those of others are not taken. */
+static bool is_wanted(const struct sync *s, const struct ledger_head *head)
+{
+	const struct sync_domain *route = route_of(s, head->domain);
+	bool own = slice_is(head->origin, s->node);
+	if (s->options->recover)
+		return own;
+	return route && (route->subscribe || (own && route->propagate));
+}
+
+/* How long what a head names may still be on its way through a stream. */
+static uint64_t patience(const struct sync *s, struct slice domain)
+{
+	if (s->options->recover)
+		return 0;
+	return track_is_empty(s, domain) ? SOON : PATIENCE;
+}
+
 /* What it names and is not here is a question to it. */
 static enum ledger_status compare(struct sync *s, struct peer *p, const struct ledger_head *head,
 	bool branch, struct ledger_error *err)
 {
-	const struct sync_domain *route = route_of(s, head->domain);
 	enum ledger_presence presence;
-	if (!route || !route->subscribe)
+	if (!is_wanted(s, head))
 		return LEDGER_OK;
 	TRY(ledger_has(s->ledger, head, &presence, err));
 	if (presence == LEDGER_PRESENT || presence == LEDGER_IN_BRANCH)
 		return LEDGER_OK;
-	TRY(route_meet(s, head->domain, err));
+	if (!s->options->recover)
+		TRY(route_meet(s, head->domain, err));
 	struct chain *c = hold_chain(s, head->origin, head->epoch, head->domain);
 	p->level = false;
 	if (!c || c->waiting)
@@ -173,8 +205,7 @@ static enum ledger_status compare(struct sync *s, struct peer *p, const struct l
 	uint64_t bit = UINT64_C(1) << (p - s->peers);
 	c->who |= bit;
 	if (presence == LEDGER_ABSENT && !branch)
-		repair_want(
-			s, c, head->sequence, track_is_empty(s, head->domain) ? SOON : PATIENCE);
+		repair_want(s, c, head->sequence, patience(s, head->domain));
 	else if (!c->before) {
 		c->before = head->sequence + 1;
 		c->from = branch ? 1 : 0;

@@ -6,9 +6,8 @@
 
 #include "../base/banned.h"
 
-
-#define ASK_LABEL   "ledgerbox/ask/v1"
-#define ASK_MAX	    512 /* bytes; longer ones are none */
+#define ASK_LABEL "ledgerbox/ask/v1"
+#define ASK_MAX	  512 /* bytes; longer ones are none */
 
 /* --- Signed words -------------------------------------------------------------------------------- */
 

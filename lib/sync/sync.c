@@ -94,6 +94,8 @@ static enum ledger_status open_cluster(struct sync *s, struct cluster *c, struct
 	TRY(subject_of(subject, heads, 3, err));
 	TRY(link_subscribe(c->link, slice_of(subject), tag_of(TAG_HEADS, 0, index), err));
 	TRY(subject_of(subject, range, 4, err));
+	if (s->options->recover)
+		return LEDGER_OK;
 	return link_subscribe(c->link, slice_of(subject), tag_of(TAG_RANGE, 0, index), err);
 }
 
@@ -132,7 +134,8 @@ static enum ledger_status start(struct sync *s, struct ledger_error *err)
 	if (getrandom(&s->boot, sizeof(s->boot), 0) != sizeof(s->boot))
 		return fail_errno(err, "the kernel gives no random bytes");
 	s->boot &= TIME_MAX;
-	TRY(ledger_check_home(s->ledger, err));
+	if (!s->options->recover)
+		TRY(ledger_check_home(s->ledger, err));
 	TRY(lock(s, err));
 	s->poll = epoll_create1(EPOLL_CLOEXEC);
 	s->tracks = calloc(TRACKS_MAX, sizeof(*s->tracks));
@@ -142,9 +145,10 @@ static enum ledger_status start(struct sync *s, struct ledger_error *err)
 		return fail_errno(err, "cannot start");
 	TRY(watch(s, s->options->wake_fd, err));
 	TRY(open_clusters(s, err));
-	TRY(route_start(s, err));
+	if (s->options->recover)
+		return LEDGER_OK;
 	s->changed = true;
-	return LEDGER_OK;
+	return route_start(s, err);
 }
 
 enum ledger_status sync_open(struct sync **out, struct ledger *l,
@@ -193,6 +197,10 @@ static void connected(struct sync *s, size_t cluster, const struct link_event *e
 	c->trouble[0] = '\0';
 	snprintf(c->server, sizeof(c->server), "%.*s", SLICE_ARG(event->text));
 	s->news = true;
+	if (s->options->recover) {
+		heads_ask(s, cluster);
+		return;
+	}
 	track_connected(s, cluster);
 	heads_soon(s, 0);
 }
@@ -284,6 +292,10 @@ static enum ledger_status step(struct sync *s, struct ledger_error *err)
 			TRY(take_commit(s, err));
 	}
 	TRY(take_commit(s, err));
+	if (s->options->recover) {
+		repair_step(s);
+		return LEDGER_OK;
+	}
 	if (s->changed || s->now >= s->looked + LOOK_INTERVAL) {
 		s->changed = false;
 		s->looked = s->now;

@@ -28,7 +28,7 @@ a_copy() {
 	[ "$(ledgerbox tail -n all | wc -l)" -eq 3 ]
 }
 
-@test "--offline has to be said" {
+@test "where no cluster is configured --offline is named" {
 	a_copy
 	fails 2 ledgerbox recover
 	[[ $stderr == *"ledgerbox recover --offline"* ]]
