@@ -74,7 +74,8 @@ enum ledger_status sync_open(struct sync **out, struct ledger *l,
 	const struct sync_options *options, struct ledger_error *err);
 
 /* One bounded piece of everything; where nothing is left to do, waits for something to happen,
- * `timeout` µs at most. Any failure is for good: the ledger cannot be written any more. */
+ * `timeout` µs at most. Any failure is for good: the ledger cannot be written any more, or
+ * (LEDGER_BUSY) another daemon has this node's name on a cluster. */
 enum ledger_status sync_turn(struct sync *s, uint64_t timeout, struct ledger_error *err);
 
 /*

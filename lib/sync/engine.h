@@ -7,6 +7,7 @@
  *	chain		a chain of which something is missing: events that came too early, what
  *			to ask for, and who may know
  *	peer		another node that said what it has
+ *	lease		our name on a cluster, for one daemon
  *
  * Events of links are told apart by their tags: kind, generation, index.
  */
@@ -39,12 +40,37 @@
 #define HELD_BYTES   (12u << 20)
 #define RANGE_BYTES  (512u << 10)
 
-enum tag_kind { TAG_HEADS = 1, TAG_RANGE, TAG_STREAM, TAG_CONSUMER, TAG_PULL, TAG_SENT, TAG_ASK };
+enum tag_kind {
+	TAG_HEADS = 1,
+	TAG_RANGE,
+	TAG_STREAM,
+	TAG_CONSUMER,
+	TAG_PULL,
+	TAG_SENT,
+	TAG_ASK,
+	TAG_LEASE
+};
+
+/* Asked next, or waited for. */
+enum lease_state { LEASE_OFF, LEASE_LOOK, LEASE_MAKE, LEASE_READ, LEASE_WRITE };
+
+struct lease {
+	enum lease_state state;
+	uint32_t generation; /* of the call under way */
+	bool asked;
+	bool held;	   /* by this daemon, at least once */
+	bool told;	   /* that there is none */
+	uint64_t age;	   /* µs that it lasts */
+	uint64_t sequence; /* of what is there, in the bucket; 0: nothing */
+	uint64_t rest;	   /* nothing is asked before this moment */
+};
 
 struct cluster {
 	const struct sync_cluster *options;
 	struct link *link;
 	bool up;
+	bool ready; /* up, and the lease was looked at */
+	struct lease lease;
 	uint64_t failures; /* in a row; three: another one is tried */
 	uint64_t rest;	   /* nothing is published before this moment */
 	uint64_t since;	   /* wall clock: up, or down, since then */
@@ -200,7 +226,9 @@ struct sync {
 	const struct sync_options *options;
 	char node[65], prefix[65];
 	uint64_t epoch, boot;
-	uint64_t started; /* wall clock */
+	char host[65], where[17];  /* for the lease */
+	struct ledger_error taken; /* another daemon has our name: why this one ends */
+	uint64_t started;	   /* wall clock */
 	int lock, poll;
 	uint64_t now;	 /* monotonic, of this turn */
 	uint64_t wake;	 /* when the next turn is due */
@@ -370,6 +398,17 @@ enum ledger_status heads_take(
 void heads_ask(struct sync *s, size_t cluster);
 /* Say what is here within `wait` µs. */
 void heads_soon(struct sync *s, uint64_t wait);
+
+/* --- lease.c --------------------------------------------------------------------------------------- */
+
+void lease_start(struct sync *s);
+void lease_connected(struct sync *s, size_t cluster);
+void lease_disconnected(struct sync *s, size_t cluster);
+void lease_step(struct sync *s);
+void lease_release(struct sync *s);
+void lease_reply(struct sync *s, const struct link_event *event);
+void lease_end(struct sync *s, const struct link_event *event);
+void lease_stored(struct sync *s, const struct link_event *event);
 
 /* --- repair.c -------------------------------------------------------------------------------------- */
 

@@ -85,7 +85,7 @@ static enum ledger_status add_track(struct sync *s, const struct sync_domain *ro
 	memcpy(t->domain, domain.ptr, domain.len);
 	TRY(fill_stream(s, route, t, err));
 	s->n_tracks++;
-	if (s->clusters[cluster].up)
+	if (s->clusters[cluster].ready)
 		t->state = TRACK_STREAM;
 	return LEDGER_OK;
 }

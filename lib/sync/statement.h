@@ -10,8 +10,8 @@
 
 #include "../peers.h"
 
-#define STATEMENT_HEADS     "ledgerbox/heads/v1" /* the label */
-#define STATEMENT_HEADS_MAX 1000 /* in one statement */
+#define STATEMENT_HEADS	    "ledgerbox/heads/v1" /* the label */
+#define STATEMENT_HEADS_MAX 1000		 /* in one statement */
 
 /* A statement of heads, read. */
 struct heard {

@@ -148,6 +148,7 @@ static enum ledger_status start(struct sync *s, struct ledger_error *err)
 	if (s->options->recover)
 		return LEDGER_OK;
 	s->changed = true;
+	lease_start(s);
 	return route_start(s, err);
 }
 
@@ -201,8 +202,7 @@ static void connected(struct sync *s, size_t cluster, const struct link_event *e
 		heads_ask(s, cluster);
 		return;
 	}
-	track_connected(s, cluster);
-	heads_soon(s, 0);
+	lease_connected(s, cluster);
 }
 
 static void disconnected(struct sync *s, size_t cluster, const struct link_event *event)
@@ -218,6 +218,7 @@ static void disconnected(struct sync *s, size_t cluster, const struct link_event
 	if (c->up) {
 		c->up = false;
 		c->losses++;
+		lease_disconnected(s, cluster);
 		track_disconnected(s, cluster);
 		publish_disconnected(s, cluster);
 	}
@@ -229,6 +230,25 @@ static enum ledger_status message(
 	if (tag_kind(event->tag) == TAG_HEADS)
 		return heads_take(s, cluster, event->data, err);
 	repair_queue(s, cluster, event);
+	return LEDGER_OK;
+}
+
+static enum ledger_status answer(
+	struct sync *s, const struct link_event *event, struct ledger_error *err)
+{
+	bool lease = tag_kind(event->tag) == TAG_LEASE;
+	if (event->kind == LINK_STORED && lease)
+		lease_stored(s, event);
+	else if (event->kind == LINK_STORED)
+		return publish_stored(s, event, err);
+	else if (event->kind == LINK_REPLY && lease)
+		lease_reply(s, event);
+	else if (event->kind == LINK_REPLY)
+		return repair_reply(s, event, err);
+	else if (lease)
+		lease_end(s, event);
+	else
+		repair_end(s, event);
 	return LEDGER_OK;
 }
 
@@ -247,12 +267,9 @@ static enum ledger_status dispatch(
 			TEXT("text", event->text));
 		return LEDGER_OK;
 	case LINK_STORED:
-		return publish_stored(s, event, err);
 	case LINK_REPLY:
-		return repair_reply(s, event, err);
 	case LINK_END:
-		repair_end(s, event);
-		return LEDGER_OK;
+		return answer(s, event, err);
 	case LINK_STREAM:
 		return track_stream(s, event, err);
 	case LINK_CONSUMER:
@@ -303,6 +320,7 @@ static enum ledger_status step(struct sync *s, struct ledger_error *err)
 		heads_soon(s, TIME_SECOND / 5);
 	}
 	TRY(publish_step(s, err));
+	lease_step(s);
 	track_step(s);
 	TRY(heads_step(s, err));
 	repair_step(s);
@@ -329,6 +347,10 @@ enum ledger_status sync_turn(struct sync *s, uint64_t timeout, struct ledger_err
 	s->wake = s->now + timeout;
 	s->more = false;
 	TRY(forgive(s, step(s, err), err));
+	if (s->taken.status != LEDGER_OK) {
+		*err = s->taken;
+		return err->status;
+	}
 	uint64_t now = time_monotonic();
 	uint64_t wait = s->more || s->wake <= now ? 0 : s->wake - now;
 	TRY(forgive(s, ledger_watch(s->ledger, s->poll, wait, &changed, err), err));
@@ -357,5 +379,6 @@ enum ledger_status sync_drain(struct sync *s, struct ledger_error *err)
 	for (size_t i = 0; i < s->n_clusters; i++)
 		TRY(listen_to(s, i, err));
 	TRY(take_commit(s, err));
+	lease_release(s);
 	return publish_save(s, err);
 }
