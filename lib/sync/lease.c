@@ -197,7 +197,7 @@ static void add_bucket(const struct sync *s, struct buf *out)
 		(uint64_t)(AGE * NS));
 	buf_addf(out, ",\"duplicate_window\":%" PRIu64, (uint64_t)(AGE * NS));
 	buf_add_text(out, ",\"retention\":\"limits\",\"storage\":\"file\",\"discard\":\"new\","
-			  "\"max_msgs_per_subject\":1,\"max_msgs\":-1,\"max_bytes\":1048576,"
+			  "\"max_msgs_per_subject\":1,\"max_msgs\":-1,\"max_bytes\":-1,"
 			  "\"max_msg_size\":4096,\"max_consumers\":-1,\"allow_rollup_hdrs\":true,"
 			  "\"allow_direct\":true,\"deny_delete\":true}");
 }

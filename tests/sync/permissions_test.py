@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The server config of ledgerbox-nats(7), on a real server: a node can what it must, and no more."""
+import base64
 import json
 import os
 import shutil
@@ -14,21 +15,22 @@ import talk
 PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "man", "ledgerbox-nats.7.scd")
 STREAM = "ledger-inventory"
 EVENTS = "ledger.events.inventory."
+BUCKET = "KV_ledger-lease"
 CONSUMER = {"durable_name": "store-a-1", "ack_policy": "all", "deliver_policy": "all"}
 
 
 def from_page():
-    """The users of the config, and the stream's."""
+    """The users of the config, the stream's, and the bucket's."""
     blocks = talk.page_blocks(PAGE)
     config = next(b for b in blocks if "authorization" in b)
-    stream = json.loads(next(b for b in blocks if b.startswith('{"name"')))
-    return config.split("# permissions\n", 1)[1], stream
+    stream, bucket = (json.loads(b) for b in blocks if b.startswith('{"name"'))
+    return config.split("# permissions\n", 1)[1], stream, bucket
 
 
 class Stage:
     def __init__(self, nkey=None):
         self.folder = tempfile.mkdtemp(prefix="permissions-")
-        users, self.stream = from_page()
+        users, self.stream, bucket = from_page()
         self.sign, self.who = None, {"user": "store-a", "pass": "pass-a"}
         if nkey:
             key = identities.Key(self.folder, "a", identities.USER)
@@ -41,8 +43,11 @@ class Stage:
         self.admin = talk.Client(self.server.port, **{"user": "admin", "pass": "pass-admin"})
         for name, domain in ((STREAM, "inventory"), ("ledger-_ledger", "_ledger")):
             made = self.admin.ask("STREAM.CREATE." + name, **dict(
-                self.stream, name=name, subjects=["ledger.events.%s.*" % domain]))
+                self.stream, name=name, subjects=["ledger.events.%s.*" % domain],
+                max_bytes=self.stream["max_bytes"] // 4))  # the server here has 2 GB in all
             assert "error" not in made, made
+        made = self.admin.ask("STREAM.CREATE." + BUCKET, **bucket)
+        assert "error" not in made, made
         self.a = talk.Client(self.server.port, sign=self.sign, node="store-a", **self.who)
         self.b = talk.Client(self.server.port, node="store-b",
                              **{"user": "store-b", "pass": "pass-b"})
@@ -102,6 +107,27 @@ def a_node_hears_its_own_inbox_and_commands(stage):
     assert stage.a.may("subscribe", "ledger.commands.*.store-a")
 
 
+def a_node_keeps_the_lease_of_its_name(stage):
+    assert "error" not in stage.a.ask("STREAM.INFO." + BUCKET)
+    answer = json.loads(stage.a.request("$KV.ledger-lease.store-a", b"ours"))
+    assert answer["stream"] == BUCKET, answer
+    stage.b.request("$KV.ledger-lease.store-b", b"theirs")
+    for who, subject in (("ours", "store-a"), ("theirs", "store-b")):
+        read = stage.a.ask("STREAM.MSG.GET." + BUCKET, last_by_subj="$KV.ledger-lease." + subject)
+        assert base64.b64decode(read["message"]["data"]).decode() == who, read
+
+
+def a_node_cannot_touch_the_lease_of_another(stage):
+    stage.b.request("$KV.ledger-lease.store-b", b"theirs")
+    for subject in ("$KV.ledger-lease.store-b", "$KV.ledger-lease.store-a.x", "$KV.other.store-a"):
+        assert not stage.a.may("publish", subject, b"ours"), subject
+    for verb in ("STREAM.DELETE.", "STREAM.PURGE.", "STREAM.UPDATE.", "STREAM.CREATE.", "STREAM.MSG.DELETE.",
+                 "CONSUMER.CREATE."):
+        assert stage.a.ask(verb + BUCKET, name=BUCKET) is None, verb
+    read = stage.a.ask("STREAM.MSG.GET." + BUCKET, last_by_subj="$KV.ledger-lease.store-b")
+    assert base64.b64decode(read["message"]["data"]) == b"theirs", read
+
+
 def a_node_cannot_publish_as_another_origin(stage):
     for subject in (EVENTS + "store-b", "ledger.events._ledger.store-b", EVENTS + "store-a.x",
                     "ledger.events.inventory"):
@@ -151,6 +177,7 @@ def a_stranger_is_not_let_in(stage):
 
 TESTS = [a_node_publishes_what_it_recorded, a_node_reads_the_streams_of_its_domains,
          nodes_hear_heads, nodes_ask_and_answer, a_node_hears_its_own_inbox_and_commands,
+         a_node_keeps_the_lease_of_its_name, a_node_cannot_touch_the_lease_of_another,
          a_node_cannot_publish_as_another_origin, a_node_cannot_touch_a_stream,
          nobody_purges_the_stream_of_the_page, a_node_cannot_listen_to_others,
          a_node_cannot_answer_unasked, a_stranger_is_not_let_in]
