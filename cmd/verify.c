@@ -71,6 +71,8 @@ static enum ledger_status check_limits(struct ledger_error *err)
 	if (max_problems.given && (max_problems.value < 1 || max_problems.value > PROBLEMS_MAX))
 		return fail(err, LEDGER_USAGE, "--max-problems %" PRIu64 ": from 1 to %d",
 			max_problems.value, PROBLEMS_MAX);
+	if (within && !peers)
+		return fail(err, LEDGER_USAGE, "--within goes with --peers");
 	return LEDGER_OK;
 }
 

@@ -111,7 +111,7 @@ examples() {
 
 # Needs another machine or a server, files or rights of the system, a certain event, or never ends.
 cannot_run_alone() {
-	[[ $1 =~ ssh\ |systemctl\ |serve-sync|daemon_down|/(mnt|srv|etc|usr|var)/|~/|-f$|0193a5c2|0f3a9c2e|1763658000123456 ]]
+	[[ $1 =~ ssh\ |systemctl\ |serve-sync|daemon_down|verify\ --peers|recover\ --(reason|dry-run)|/(mnt|srv|etc|usr|var)/|~/|-f$|0193a5c2|0f3a9c2e|1763658000123456 ]]
 }
 
 # A ledger as the examples think of it, and the files that they name.

@@ -154,3 +154,22 @@ a_copy() {
 	a_copy
 	fails 2 ledgerbox recover --offline --reason $'\xff'
 }
+
+@test "options that do not fit are refused" {
+	fails 2 ledgerbox recover --offline --peers 1
+	[[ $stderr == *"--offline asks nobody"* ]]
+	fails 2 ledgerbox recover --offline --within 1s
+	fails 2 ledgerbox recover --peers 0
+	[[ $stderr == *"from 1 to 64"* ]]
+}
+
+@test "without a server nothing changes, and --offline is named" {
+	export NATS_PRIMARY_URL=nats://127.0.0.1:9
+	a_copy
+	fails 21 ledgerbox recover --within 300ms
+	[[ $stderr == *"no NATS server could be reached"* ]]
+	[[ $stderr == *"ledgerbox recover --offline"* ]]
+	fails 21 ledgerbox recover --dry-run --within 300ms
+	fails 14 ledgerbox append -d inventory -t t '{}'
+	works ledgerbox recover --offline
+}

@@ -545,6 +545,10 @@ jq_py() {
 	fails 2 ledgerbox verify -d 'a b'
 	fails 2 ledgerbox verify --origin ''
 	fails 2 ledgerbox verify something
+	fails 2 ledgerbox verify --within 1s
+	[[ $stderr == *"--within goes with --peers"* ]]
+	fails 2 ledgerbox verify --peers
+	[[ $stderr == *"no cluster is configured"* ]]
 }
 
 @test "a copy that may only be read can be verified" {
@@ -569,4 +573,12 @@ jq_py() {
 	wait $writer
 	works ledgerbox verify
 	[[ $output == *"events 1..108 of 108"* ]]
+}
+
+@test "--peers without a server: verified, and 21" {
+	export NATS_PRIMARY_URL=nats://127.0.0.1:9
+	fails 21 ledgerbox verify --peers --within 300ms
+	[[ $output == *"verified events 1..8 of 8"*"not compared with peers: no NATS server"* ]]
+	fails 21 ledgerbox verify --peers --within 300ms --format json
+	[ "$(python3 -c 'import json, sys; r = json.loads(sys.argv[1]); print(r["status"], r["complete"], r["peers"]["asked"])' "$output")" = 'unreachable True []' ]
 }

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 
+import permissions_test
 from converge_test import Stage
 from nodes import Node, wait_for, wait_until_level
 from talk import Client
@@ -219,7 +220,67 @@ def what_somebody_without_the_key_puts_there_keeps_nobody_out():
             a.stop()
 
 
+def with_users(change):
+    """Two nodes on a server that permits what ledgerbox-nats(7) says, but for what `change` makes of it."""
+    page = permissions_test.from_page
+    permissions_test.from_page = lambda: (change(page()[0]), *page()[1:])
+    try:
+        stage = permissions_test.Stage()
+    finally:
+        permissions_test.from_page = page
+    nodes = []
+    for name, word in (("store-a", "pass-a"), ("store-b", "pass-b")):
+        node = Node(stage.folder, name, [stage.server.port],
+                    'domains: {"inventory": {propagate: true, subscribe: true}}\n')
+        with open(node.path("nodes.yaml")) as file:
+            text = file.read()
+        with open(node.path("nodes.yaml"), "w") as file:
+            file.write(text.replace("nats://", "nats://%s:%s@" % (name, word)).replace("create_streams: true",
+                                                                                       "create_streams: false"))
+        os.chmod(node.path("nodes.yaml"), 0o600)
+        nodes.append(node)
+    return stage, nodes
+
+
+def the_permissions_of_the_page_are_enough_for_lease_and_peers():
+    stage, (a, b) = with_users(lambda text: text)
+    try:
+        a.serve()
+        b.serve()
+        wait_for("leases", lambda: held(a) and held(b))
+        a.append(20)
+        wait_until_level([a, b])
+        assert "proven by a peer: 1 of 1 chain" in a.run("verify", "--peers").stdout
+        a.run("recover", "--dry-run", expect=1)
+        assert "event=denied" not in a.log() + b.log(), a.log()[-800:]
+    finally:
+        a.kill()
+        b.kill()
+        stage.end()
+
+
+def without_its_permissions_it_is_said_and_all_works():
+    stage, (a, b) = with_users(lambda text: "".join(
+        line for line in text.splitlines(True) if "lease" not in line))
+    try:
+        a.serve()
+        b.serve()
+        answered = a.append(20)
+        wait_until_level([a, b])
+        assert set(answered) <= b.hashes()
+        wait_for("a word", lambda: "event=lease-failed" in a.log())
+        b.stop()
+        wait_for("streams", lambda: "event=receiving" in a.log())
+        assert a.log().count("event=lease-failed") == 1 and not held(a), a.log()[-800:]
+    finally:
+        a.kill()
+        b.kill()
+        stage.end()
+
+
 TESTS = [
+    the_permissions_of_the_page_are_enough_for_lease_and_peers,
+    without_its_permissions_it_is_said_and_all_works,
     a_second_daemon_of_one_name_is_refused_and_told_who_holds_it,
     one_that_ended_in_order_leaves_its_name_at_once,
     one_that_was_killed_is_taken_over_by_its_own_ledger_at_once,

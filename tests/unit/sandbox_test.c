@@ -4,6 +4,7 @@
 #include "ledger_fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -264,6 +265,79 @@ static void local_sockets_can_be_left(void **state)
 	assert_int_not_equal(in_child(inet_socket, true, SOCKETS, true), 0);
 }
 
+/* As verify --peers: connections in the first step, none in the second, also not in a thread from before. */
+static int closes;
+
+static int network_in_steps(void)
+{
+	struct sandbox sandbox = { .network = true };
+	got = sandbox_enter(&sandbox);
+	if (!got.sockets)
+		return 200;
+	if (!closes)
+		return inet_socket()   ? 1
+		       : udp_socket()  ? 2
+		       : unix_socket() ? 3
+		       : ring() == 0   ? 4
+				       : 0;
+	if (!sandbox_close_network(&sandbox))
+		return 5;
+	return !inet_socket()	   ? 6
+	       : !udp_socket()	   ? 7
+	       : !netlink_socket() ? 8
+	       : !unix_socket()	   ? 9
+				   : 0;
+}
+
+static void the_network_can_be_left_and_closed_later(void **state)
+{
+	here = *state;
+	for (closes = 0; closes < 2; closes++) {
+		int code = in_child(network_in_steps, false, SOCKETS, false);
+		if (code == 200)
+			skip();
+		assert_int_equal(code, 0);
+	}
+}
+
+static pthread_barrier_t before_closing, after_closing;
+static int in_thread;
+
+static void *try_in_thread(void *context)
+{
+	pthread_barrier_wait(&before_closing);
+	pthread_barrier_wait(&after_closing);
+	in_thread = inet_socket();
+	return context;
+}
+
+static int close_for_a_thread(void)
+{
+	struct sandbox sandbox = { .network = true };
+	pthread_t thread;
+	got = sandbox_enter(&sandbox);
+	if (!got.sockets)
+		return 200;
+	pthread_barrier_init(&before_closing, NULL, 2);
+	pthread_barrier_init(&after_closing, NULL, 2);
+	if (pthread_create(&thread, NULL, try_in_thread, NULL))
+		return 1;
+	pthread_barrier_wait(&before_closing);
+	bool closed = sandbox_close_network(&sandbox);
+	pthread_barrier_wait(&after_closing);
+	pthread_join(thread, NULL);
+	return closed && in_thread ? 0 : 2;
+}
+
+static void closing_the_network_holds_for_threads_from_before(void **state)
+{
+	here = *state;
+	int code = in_child(close_for_a_thread, false, SOCKETS, false);
+	if (code == 200)
+		skip();
+	assert_int_equal(code, 0);
+}
+
 static int what_is_open(void)
 {
 	char path[128];
@@ -327,6 +401,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_gains_no_privileges),
 		TEST(it_makes_no_sockets),
+		TEST(the_network_can_be_left_and_closed_later),
+		TEST(closing_the_network_holds_for_threads_from_before),
 		TEST(it_writes_only_what_it_may),
 		TEST(local_sockets_can_be_left),
 		TEST(what_is_open_stays_so),
