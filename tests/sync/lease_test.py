@@ -8,12 +8,20 @@ import sys
 import time
 import traceback
 
+import converge_test
 import permissions_test
-from converge_test import Stage
 from nodes import Node, wait_for, wait_until_level
 from talk import Client
 
 BUCKET = "KV_ledger-lease"
+TWINS = []
+
+
+class Stage(converge_test.Stage):
+    def __exit__(self, *what):
+        while TWINS:
+            TWINS.pop().kill()
+        super().__exit__(*what)
 
 
 def held(node):
@@ -26,6 +34,7 @@ def twin_of(node, folder):
     twin.__dict__.update(node.__dict__, folder=folder, process=None, starts=0)
     shutil.copytree(node.folder, folder, ignore=lambda _, names: [n for n in names if n.endswith(".sync")])
     twin.environment = dict(node.environment, XDG_STATE_HOME=os.path.join(folder, "state"))
+    TWINS.append(twin)
     twin.run("recover", "--offline", "--force")
     return twin
 
@@ -50,11 +59,12 @@ def a_second_daemon_of_one_name_is_refused_and_told_who_holds_it():
         wait_for("a's lease", lambda: held(a))
         twin = twin_of(a, a.folder + ".twin")
         twin.append(3)
-        said = twin.run("serve-sync", expect=20)
+        twin.serve()
+        assert twin.process.wait(60) == 20, twin.log()
         for word in ("another serve-sync runs under the name a", "process %d" % a.process.pid, os.uname().nodename,
                      "lasts until 20", "stop that one", "start again after"):
-            assert word in said.stderr, (word, said.stderr)
-        error = json.loads(twin.run("serve-sync", "--once", "--format", "json", expect=20).stderr.splitlines()[-1])
+            assert word in twin.log(), (word, twin.log())
+        error = json.loads(twin.run("serve-sync", "--once", "--within", "20s", "--format", "json", expect=20).stderr.splitlines()[-1])
         assert error["code"] == 20 and error["retryable"], error
         assert a.is_running() and "another-daemon" not in a.log(), a.log()[-500:]
         # Nothing of it went out.
@@ -73,7 +83,7 @@ def one_that_ended_in_order_leaves_its_name_at_once():
         a.stop()
         twin.serve()
         wait_for("the twin's lease", lambda: held(twin), 10)
-        a.run("serve-sync", expect=20)
+        a.run("serve-sync", "--once", "--within", "20s", expect=20)
         twin.stop()
 
 
@@ -100,7 +110,7 @@ def one_that_was_killed_is_taken_over_by_another_when_its_lease_has_ended():
         wait_for("a's lease", lambda: held(a))
         twin = twin_of(a, a.folder + ".twin")
         a.kill()
-        said = twin.run("serve-sync", "--once", expect=20).stderr
+        said = twin.run("serve-sync", "--once", "--within", "20s", expect=20).stderr
         assert "lasts until" in said, said
         wait_for("the end of the lease", lambda: twin.run("serve-sync", "--once", "--within", "5s",
                                                           expect=None).returncode != 20)
@@ -118,7 +128,7 @@ def a_lease_is_kept_as_long_as_its_daemon_lives():
         client = admin(stage)
         first = client.ask("STREAM.INFO." + BUCKET)["state"]["last_seq"]
         wait_for("renewals", lambda: client.ask("STREAM.INFO." + BUCKET)["state"]["last_seq"] >= first + 5)
-        twin.run("serve-sync", expect=20)
+        twin.run("serve-sync", "--once", "--within", "20s", expect=20)
         assert a.log().count("event=lease ") == 1 and a.is_running()
 
 
