@@ -232,7 +232,7 @@ static void add_verdict(struct buf *out, const struct report *report, enum ledge
 	const struct ledger_error *why)
 {
 	/* The ledger itself is well; what peers have is said behind. */
-	if (report->peers.failed && status == report->peers.why.status)
+	if (report->peers.decides)
 		status = LEDGER_OK;
 	switch (status) {
 	case LEDGER_OK:

@@ -10,6 +10,7 @@ struct peer_report {
 	bool asked_for;
 	bool failed; /* nobody could be asked, or the comparison did not come to its end … */
 	struct ledger_error why; /* … because of this */
+	bool decides;		 /* the ledger itself is verified; the exit code says this */
 	uint64_t findings;
 	struct buf names, silent; /* peers, ", " between */
 	struct buf unproven;	  /* what no peer has proven, "; " between; a few chains */

@@ -186,6 +186,7 @@ enum ledger_status verify_peers_verdict(
 			"of this node");
 	}
 	if (p->failed && status == LEDGER_OK) {
+		p->decides = true;
 		*err = p->why;
 		return fail_in(err, "not compared with peers: ");
 	}

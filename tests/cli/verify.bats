@@ -582,3 +582,11 @@ jq_py() {
 	fails 21 ledgerbox verify --peers --within 300ms --format json
 	[ "$(python3 -c 'import json, sys; r = json.loads(sys.argv[1]); print(r["status"], r["complete"], r["peers"]["asked"])' "$output")" = 'unreachable True []' ]
 }
+
+@test "--peers without a key says nothing is verified" {
+	mv ledger.key away.key
+	fails 2 env NATS_PRIMARY_URL=nats://127.0.0.1:9 "$LEDGERBOX_BIN" verify --peers --within 300ms
+	[[ $stderr == *"there is no key file ledger.key"* ]]
+	[[ $output == *"COULD NOT FINISH"* ]]
+	[[ $output != *": verified"* ]]
+}
