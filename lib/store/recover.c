@@ -7,10 +7,13 @@
 #include "../peers.h"
 
 #include <stdio.h>
+#include <sys/random.h>
 
 #include "../base/banned.h"
 
-/* The next epoch: now, but greater than any epoch of this node known here. */
+/* The next epoch: now, but greater than any epoch of this node known here. Where the clock is behind, two
+ * copies of one ledger would both count on from the same epoch: an hour's worth of chance is between them. */
+#define SPREAD (UINT64_C(1) << 32)
 static enum ledger_status choose_epoch(struct ledger *l, uint64_t *epoch, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
@@ -23,11 +26,13 @@ static enum ledger_status choose_epoch(struct ledger *l, uint64_t *epoch, struct
 		column_u64(st, 0, &newest);
 	if (l->batch.seal.epoch > newest)
 		newest = l->batch.seal.epoch;
-	uint64_t now = time_now();
-	if (newest >= TIME_MAX)
+	uint64_t now = time_now(), random;
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return fail_errno(err, "the kernel gives no random bytes");
+	if (newest >= TIME_MAX - SPREAD)
 		return fail(err, LEDGER_DAMAGED, "%s has an epoch at the end of time",
 			store_path(l->store));
-	*epoch = now > newest ? now : newest + 1;
+	*epoch = now > newest ? now : newest + 1 + random % SPREAD;
 	return LEDGER_OK;
 }
 
