@@ -23,10 +23,11 @@ class Node:
 
     def __init__(self, folder, name, ports, config=""):
         self.name = name
+        self.program = PROGRAM
         self.folder = os.path.join(folder, name)
         self.process = None
         self.starts = 0
-        os.makedirs(self.folder)
+        os.makedirs(self.folder, exist_ok=True)
         self.environment = {"PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8",
                             "XDG_STATE_HOME": os.path.join(self.folder, "state")}
         for name_of in os.environ:
@@ -45,15 +46,19 @@ class Node:
         return os.path.join(self.folder, name)
 
     def set_config(self, ports, config=""):
-        clusters = "".join("  c%d: {urls: [\"nats://127.0.0.1:%d\"], priority: %d}\n" %
-                           (i, port, i) for i, port in enumerate(ports, 1))
+        """`ports`: of each cluster the port of its server, or a list of them."""
+        clusters = ""
+        for i, of_one in enumerate(ports, 1):
+            urls = ", ".join('"nats://127.0.0.1:%d"' % port
+                             for port in (of_one if isinstance(of_one, list) else [of_one]))
+            clusters += "  c%d: {urls: [%s], priority: %d}\n" % (i, urls, i)
         with open(self.path("nodes.yaml"), "w") as file:
             file.write("node: %s\ndatabase: ledger.db\nkeys: {sign: ledger.key}\nclusters:\n%s"
                        "sync: {create_streams: true}\n%s" % (self.name, clusters, config or
                        'domains: {"*": {propagate: true, subscribe: true}}\n'))
 
     def run(self, *words, lines=None, config=True, expect=0):
-        command = [PROGRAM, *words]
+        command = [self.program, *words]
         if config:
             command += ["--config", "nodes.yaml"]
         done = subprocess.run(command, cwd=self.folder, env=self.environment, input=lines,
@@ -87,7 +92,7 @@ class Node:
     def serve(self, *words):
         self.starts += 1
         with open(self.path("log.%d" % self.starts), "w") as log:
-            self.process = subprocess.Popen([PROGRAM, "serve-sync", "--config", "nodes.yaml",
+            self.process = subprocess.Popen([self.program, "serve-sync", "--config", "nodes.yaml",
                                              *words], cwd=self.folder, env=self.environment,
                                             stderr=log, stdout=log, stdin=subprocess.DEVNULL)
 

@@ -68,6 +68,7 @@ class Server:
         self.ready = ready
         self.starts = 0
         self.process = None
+        self.extra = ""  # of the config, for a while
         os.makedirs(self.folder)
         self.config = ('server_name: %s\nlisten: "127.0.0.1:%d"\n'
                        'jetstream: {store_dir: "%s/js", max_mem: 64MB, max_file: 2GB}\n%s'
@@ -78,7 +79,7 @@ class Server:
 
     def write_config(self):
         with open(self.path("config"), "w") as file:
-            file.write(self.config)
+            file.write(self.config + self.extra)
 
     def log(self):
         with open(self.path("log.%d" % self.starts), errors="replace") as file:
@@ -138,13 +139,21 @@ class Server:
                  lambda: self.log().count("Reloaded server configuration") > before)
 
 
-def make_cluster(folder, name, size=3):
-    routes = [free_port() for _ in range(size)]
-    urls = ", ".join('"nats://127.0.0.1:%d"' % port for port in routes)
-    # Not before there is one who decides where streams go.
-    return [Server(folder, "%s%d" % (name, i + 1),
-                   'cluster: {name: %s, listen: "127.0.0.1:%d", routes: [%s]}\n'
-                   % (name, routes[i], urls), "metadata leader") for i in range(size)]
+def make_cluster(folder, name, way=lambda i, j, port: port):
+    """Three; `way`: the port under which server i reaches the routes of server j, a proxy's say.
+    Between any two there is one way; port 1 stands for none: as many routes as servers are wanted."""
+    routes = [free_port() for _ in range(3)]
+    servers = []
+    for i in range(3):
+        ports = [way(i, j, routes[j]) if j < i else routes[i] if j == i else 1 for j in range(3)]
+        servers.append(Server(folder, "%s%d" % (name, i + 1),
+                              'cluster: {name: %s, listen: "127.0.0.1:%d", no_advertise: true, '
+                              'advertise: "127.0.0.1:1", routes: [%s]}\n'
+                              % (name, routes[i],
+                                 ", ".join('"nats://127.0.0.1:%d"' % port for port in ports)),
+                              # not before there is one who decides where streams go
+                              "metadata leader"))
+    return servers
 
 
 class Proxy:
@@ -181,6 +190,8 @@ class Proxy:
         try:
             while True:
                 data = a.recv(65536)
+                if a.getsockname()[1] == self.port:
+                    self.see(data)
                 while self.silent.is_set():
                     time.sleep(0.01)
                 if not data:
@@ -191,6 +202,9 @@ class Proxy:
         except OSError:
             pass
         self.drop((a, b))
+
+    def see(self, data):
+        """What a client is about to send."""
 
     @staticmethod
     def drop(pair):

@@ -7,10 +7,11 @@ import servers
 
 
 class Client:
-    """`who`: members of CONNECT (user, pass, …); `sign`: signs the server's nonce (an nkey)."""
+    """`who`: members of CONNECT (user, pass, …); `sign`: signs the server's nonce (an nkey);
+    `patience`: seconds until a silent server is an OSError."""
 
-    def __init__(self, port, sign=None, **who):
-        self.socket = socket.create_connection(("127.0.0.1", port), servers.PATIENCE)
+    def __init__(self, port, sign=None, patience=servers.PATIENCE, **who):
+        self.socket = socket.create_connection(("127.0.0.1", port), patience)
         self.file = self.socket.makefile("rb")
         self.messages = []  # (subject, reply, data)
         self.denied = []  # texts of -ERR
