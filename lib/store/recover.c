@@ -150,22 +150,35 @@ static enum ledger_status begin_epoch(struct ledger *l, struct slice reason,
 	return LEDGER_OK;
 }
 
+#define FORKS_MAX 1000
+
+static void count_fork(const struct ledger_problem *problem, void *context)
+{
+	uint64_t *forks = context;
+	*forks += strcmp(problem->code, "FORK") == 0;
+}
+
 /*
  * An old -wal beside a file put back is played into it by SQLite, and makes of both what neither was.
- * So the file is verified by itself: what the head file knows is why we are here.
+ * So the file is verified by itself: what the head file knows is why we are here. A fork is no damage of
+ * the file.
  */
 static enum ledger_status verify_first(struct ledger *l, struct ledger_error *err)
 {
 	struct ledger_options options = l->options;
-	struct ledger_verify_options all = { .deep = true };
-	struct ledger_verify_report report;
+	uint64_t forks = 0;
+	struct ledger_verify_options all = {
+		.deep = true, .max_problems = FORKS_MAX, .problem = count_fork, .context = &forks
+	};
+	struct ledger_verify_report report = { 0 };
 	struct ledger *alone;
 	options.mode = LEDGER_MODE_READ;
 	options.state_dir = NULL;
 	TRY(ledger_open(&alone, &options, err));
 	enum ledger_status status = ledger_verify(alone, &all, &report, err);
 	ledger_close(alone);
-	if (status == LEDGER_OK || status == LEDGER_UNVERIFIED)
+	bool sound = status == LEDGER_DAMAGED && report.complete && report.problems == forks;
+	if (status == LEDGER_OK || status == LEDGER_UNVERIFIED || sound)
 		return LEDGER_OK;
 	if (status != LEDGER_DAMAGED)
 		return fail_in(err, "no epoch is begun in a ledger that could not be verified: ");

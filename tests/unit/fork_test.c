@@ -412,6 +412,25 @@ static void retry_and_discard_are_recorded(void **state)
 	lines_done(&lines);
 }
 
+/* Restored, it must be able to go on, whatever fork it shows. */
+static void a_ledger_that_shows_a_fork_can_begin_its_next_epoch(void **state)
+{
+	(void)state;
+	struct ledger_error err;
+	struct ledger_recovery recovery;
+	struct lines x, y;
+	make_fork(&b, &b_options, 2, 3, 4, &x, &y);
+	for (size_t i = 0; i < x.n; i++)
+		must_be(a, x.list[i], LEDGER_INSERTED);
+	for (size_t i = 2; i < y.n; i++)
+		must_be(a, y.list[i], LEDGER_FORKED);
+	MUST_FAIL(LEDGER_DAMAGED, verified(a, &err));
+	MUST(ledger_recover(a, SLICE("restored"), true, false, &recovery, &err));
+	assert_int_equal(ledger_epoch(a), recovery.epoch);
+	lines_done(&x);
+	lines_done(&y);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -424,6 +443,7 @@ int main(void)
 		TEST(the_origin_can_record_the_lost_branch_again_with_its_ids),
 		TEST(a_changed_row_of_a_branch_is_found),
 		TEST(a_decision_is_believed_only_of_this_node),
+		TEST(a_ledger_that_shows_a_fork_can_begin_its_next_epoch),
 		TEST(a_range_begins_where_it_is_asked_and_ends_with_the_bytes),
 		TEST(what_others_have_is_kept_and_never_older),
 		TEST(the_right_event_answers_its_row),
