@@ -256,6 +256,23 @@ static enum ledger_status take(struct sync *s, struct peer *p, const struct hear
 	return keep(s, p, heard, heads, n, err);
 }
 
+/* What comes again, or late, is none. Each run of a daemon counts for itself: after a restart its clock may
+ * be behind, after a restore its epoch, and two daemons may have one name for a while. */
+static bool is_news(struct peer *p, const struct heard *heard)
+{
+	for (size_t i = 0; i < PEER_RUNS; i++) {
+		struct peer_run *run = &p->runs[i];
+		if (run->boot != heard->boot || run->counter == 0)
+			continue;
+		bool newer = heard->counter > run->counter;
+		run->counter = newer ? heard->counter : run->counter;
+		return newer;
+	}
+	p->last_run = (p->last_run + 1) % PEER_RUNS;
+	p->runs[p->last_run] = (struct peer_run){ heard->boot, heard->counter };
+	return heard->counter != 0;
+}
+
 enum ledger_status heads_take(
 	struct sync *s, size_t cluster, struct slice data, struct ledger_error *err)
 {
@@ -279,11 +296,8 @@ enum ledger_status heads_take(
 		return LEDGER_OK;
 	}
 	struct peer *p = find_peer(s, heard.node);
-	if (!p || heard.epoch < p->epoch ||
-		(heard.epoch == p->epoch && heard.counter <= p->counter))
+	if (!p || !is_news(p, &heard))
 		return LEDGER_OK;
-	p->epoch = heard.epoch;
-	p->counter = heard.counter;
 	p->cluster = cluster;
 	p->heard = s->now;
 	return take(s, p, &heard, &arena, err);

@@ -165,6 +165,7 @@ def twin(storm, random):
                     ignore=shutil.ignore_patterns("log.*", "filler"))
     other.run("recover", "--offline", "--reason", "a twin", "-q")
     storm.twins.append((node, other))
+    storm.field.doubled.add(node.name)
     if running:
         node.serve()
     other.serve()

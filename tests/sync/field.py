@@ -168,11 +168,16 @@ class WatchedProxy(Proxy):
         self.created = {}
         super().__init__(port)
 
-    def see(self, data):
+    def mark(self):
+        node = self.field.node_of(self.name)
+        return node and node.starts
+
+    def see(self, data, mark):
         for domain, sequence in self.ACK.findall(data):
             node = self.field.node_of(self.name)
-            if not node or not node.is_running():
-                continue
+            if (not node or not node.is_running() or node.starts != mark or
+                    self.name in self.field.doubled):
+                continue  # late: that process is gone, and its file may be an older one by now
             try:
                 row = node.query("SELECT created, sequence FROM received WHERE cluster = ? AND "
                                  "domain = ?", self.cluster, domain.decode())
@@ -191,6 +196,7 @@ class Field:
         self.topology = random.choice(TOPOLOGIES)
         self.proxies = {}  # (who, server) to the way between them
         self.nodes, self.early = [], []
+        self.doubled = set()  # names that two ledgers have: they share ways
         self.make_servers()
         replicas = random.choice([1, 3]) if self.topology == "cluster" else 1
         mode = random.choice(["failover", "dual"]) if self.topology in ("two", "three") else "failover"

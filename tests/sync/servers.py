@@ -183,15 +183,16 @@ class Proxy:
                 continue
             with self.lock:
                 self.pairs.append((client, server))
+            mark = self.mark()
             for a, b in ((client, server), (server, client)):
-                threading.Thread(target=self.forward, args=(a, b), daemon=True).start()
+                threading.Thread(target=self.forward, args=(a, b, mark), daemon=True).start()
 
-    def forward(self, a, b):
+    def forward(self, a, b, mark):
         try:
             while True:
                 data = a.recv(65536)
                 if a.getsockname()[1] == self.port:
-                    self.see(data)
+                    self.see(data, mark)
                 while self.silent.is_set():
                     time.sleep(0.01)
                 if not data:
@@ -203,7 +204,10 @@ class Proxy:
             pass
         self.drop((a, b))
 
-    def see(self, data):
+    def mark(self):
+        """Of a connection, given back to `see`."""
+
+    def see(self, data, mark):
         """What a client is about to send."""
 
     @staticmethod
