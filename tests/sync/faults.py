@@ -217,6 +217,23 @@ def blocks(server):
                 yield path
 
 
+def lose(storm, random):
+    """While a node is away others record events, and then no server has them any more."""
+    node = random.choice(storm.field.nodes)
+    others = [n for n in storm.field.nodes if n is not node]
+    node.kill()
+    storm.record(others[0], 20, "inventory")
+    last = others[0].query("SELECT lower(hex(hash)) FROM event ORDER BY position DESC LIMIT 1")[0][0]
+    until = time.monotonic() + 5
+    while time.monotonic() < until and last not in others[1].all_hashes():
+        time.sleep(0.05)
+    for server in storm.field.servers:
+        down(server)
+        server.wipe()
+    for server in storm.field.servers:
+        server.launch()
+
+
 def cut_blocks(storm, random):
     """The tail of what a server has stored is gone, as after a power loss."""
     server = random.choice(storm.field.servers)
@@ -431,7 +448,7 @@ USUAL = [append] * 10 + [rest] * 3 + [start_daemon, start_server] * 4 + [mend_wa
 FAULTS = [
     kill_daemon, kill_daemon, pause_daemon, resume_daemon, wrong_clock, fill_disk, free_disk,
     copy_node, copy_node, restore_copy, restore_copy, restore_again, fork, twin,
-    kill_server, stop_server, pause_server, resume_server, wipe_server, cut_blocks, flip_bits,
+    lose, kill_server, stop_server, pause_server, resume_server, wipe_server, cut_blocks, flip_bits,
     lower_max_payload, cut_way, hold_way,
     delete_stream, recreate_stream, purge_stream, delete_consumers, step_down,
     same_id, repeat_messages, corrupt_messages, inject, bogus_heads, bogus_requests, overhear, lie,
