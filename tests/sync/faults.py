@@ -162,7 +162,7 @@ def twin(storm, random):
     other.filler, other.process, other.copies, other.disk = other.path("filler"), None, [], False
     other.starts = 0
     shutil.copytree(node.folder, other.folder, symlinks=True,
-                    ignore=shutil.ignore_patterns("log.*", "filler"))
+                    ignore=shutil.ignore_patterns("filler"))
     other.run("recover", "--offline", "--reason", "a twin", "-q")
     storm.twins.append((node, other))
     storm.field.doubled.add(node.name)

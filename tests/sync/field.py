@@ -36,6 +36,10 @@ class Ground(Node):
         self.paused = False
         super().__init__(folder, name, ports, config)
 
+    def path(self, name):
+        """Logs are beside the folder: its disk may be full."""
+        return self.folder + "." + name if name.startswith("log.") else super().path(name)
+
     def query(self, sql, *arguments):
         """What its file holds, without asking the program."""
         db = sqlite3.connect("file:%s?mode=ro" % self.path("ledger.db"), uri=True, timeout=5)
@@ -99,7 +103,7 @@ class Ground(Node):
         """As a backup of the machine takes it while nothing is written."""
         to = "%s.copy%d" % (self.folder, len(self.copies))
         shutil.copytree(self.folder, to, symlinks=True,
-                        ignore=shutil.ignore_patterns("log.*", "filler", "nodes.yaml"))
+                        ignore=shutil.ignore_patterns("filler", "nodes.yaml"))
         self.copies.append(to)
 
     def restore_file(self, copy):
@@ -121,7 +125,7 @@ class Ground(Node):
         for folder, _, files in os.walk(self.folder):
             for name in files:
                 old = os.path.join(copy, os.path.relpath(os.path.join(folder, name), self.folder))
-                if not os.path.exists(old) and not name.startswith(("log.", "filler", "nodes.yaml")):
+                if not os.path.exists(old) and name not in ("filler", "nodes.yaml"):
                     os.remove(os.path.join(folder, name))
         for folder, _, files in os.walk(copy):
             for name in files:
