@@ -422,6 +422,8 @@ void lease_stored(struct sync *s, const struct link_event *event);
 void repair_want(struct sync *s, struct chain *c, uint64_t sequence, uint64_t wait);
 /* The stream of a domain has nothing for us: what is missing will not come by itself. */
 void repair_hurry(struct sync *s, const char *domain);
+/* Something of the chain came damaged: ask what follows what is here, if any of it is. */
+void repair_want_next(struct sync *s, struct chain *c, uint64_t wait);
 void repair_step(struct sync *s);
 enum ledger_status repair_reply(
 	struct sync *s, const struct link_event *event, struct ledger_error *err);

@@ -21,6 +21,7 @@
 #define SPAN	       256 /* events that are asked for before a branch, at first */
 #define ALIVE	       (60 * TIME_SECOND)
 #define ANSWERS_A_TURN 4
+#define FAILURES_MAX   10
 #define DOMAIN_IN_LINE 64
 
 /* --- Asking -------------------------------------------------------------------------------------- */
@@ -32,6 +33,15 @@ void repair_want(struct sync *s, struct chain *c, uint64_t sequence, uint64_t wa
 	if (sequence > c->target)
 		c->target = sequence;
 	s->more = true;
+}
+
+void repair_want_next(struct sync *s, struct chain *c, uint64_t wait)
+{
+	struct ledger_chain_name name = { slice_of(c->origin), c->epoch, slice_of(c->domain) };
+	struct ledger_error err;
+	uint64_t head;
+	if (ledger_chain_end(s->ledger, &name, &head, &err) == LEDGER_OK && head)
+		repair_want(s, c, head + 1, wait);
 }
 
 /* Who is asked: the origin first, then those who named it, then anybody; in turns. PEERS_MAX: nobody. */
@@ -89,10 +99,14 @@ static enum ledger_status ask(struct sync *s, struct chain *c, size_t slot, size
 	return LEDGER_OK;
 }
 
+/* What nobody has after many questions may have been somebody's invention; heads name it again where
+ * that is wrong. */
 static void give_up_for_now(struct sync *s, struct chain *c)
 {
 	c->failed++;
 	c->rest = s->now + sync_backoff(c->failed);
+	if (c->failed > FAILURES_MAX)
+		c->target = 0;
 }
 
 static bool is_missing(struct sync *s, struct chain *c, uint64_t *head)

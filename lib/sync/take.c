@@ -192,6 +192,14 @@ static struct chain *chain_of(struct sync *s, const struct ledger_received *r)
 	return r->event ? hold_chain(s, r->event->origin, r->event->epoch, r->event->domain) : NULL;
 }
 
+/* The same of an event that did not verify: its words may be anybody's, and must not fill the table. */
+static struct chain *chain_of_doubtful(struct sync *s, const struct ledger_received *r)
+{
+	if (!r->event || s->n_chains < CHAINS_MAX / 2)
+		return chain_of(s, r);
+	return hold_find(s, r->event->origin, r->event->epoch, r->event->domain);
+}
+
 static void ask_before(struct sync *s, const struct ledger_received *r)
 {
 	struct chain *c = chain_of(s, r);
@@ -258,10 +266,10 @@ static void look_at(struct sync *s, struct ledger_received *r, const struct ledg
 		s->refused++;
 		if (a->quarantined)
 			say_refused(s, r, a);
-		if ((c = chain_of(s, r))) {
+		if ((c = chain_of_doubtful(s, r))) {
 			c->waiting = a->outcome == LEDGER_WAITING;
 			if (!c->waiting)
-				repair_want(s, c, r->event->sequence, GAP_WAIT);
+				repair_want_next(s, c, GAP_WAIT);
 		}
 		heads_soon(s, TIME_SECOND / 2);
 		break;

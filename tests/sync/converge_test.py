@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """converge - nodes with daemons and a real server: whatever happens, their ledgers become equal."""
 import os
+import re
 import shutil
+import signal
+import sqlite3
 import sys
 import tempfile
 import traceback
 
 from nodes import Node, wait_for, wait_until_level
 from servers import Server
+from talk import Client
 
 
 class Stage:
@@ -248,7 +252,35 @@ def every_node_shows_a_fork_with_both_branches():
             for n in stage.nodes) == [20, 20, 400])
 
 
+def forged_lines_do_not_fill_what_repair_remembers():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        server = stage.servers[0]
+        stage.serve()
+        a.append(3)
+        wait_until_level(stage.nodes)
+        line = a.run("tail", "-n", "1", "--format", "json").stdout.replace('"position":3,', "")
+        client = Client(server.port)
+        for i in range(5000):  # each names a chain of its own
+            client.publish("ledger.events.inventory.a", re.sub(
+                '"epoch":[0-9]+', '"epoch":%d' % (i + 1), line).encode())
+        client.settle()
+        database = sqlite3.connect("file:%s?mode=ro" % b.path("ledger.db"), uri=True)
+        wait_for("5000 refusals", lambda: database.execute(
+            "SELECT (SELECT count(*) FROM quarantine) + "
+            "(SELECT ifnull(sum(messages), 0) FROM dropped)").fetchone()[0] >= 5000)
+        b.process.send_signal(signal.SIGSTOP)
+        a.append(3, "orders")
+        wait_for("orders", lambda: "domain=orders sequence=3" in a.log())
+        server.end(9)
+        server.wipe()
+        server.start()
+        b.process.send_signal(signal.SIGCONT)
+        wait_until_level(stage.nodes)
+
+
 TESTS = [
+    forged_lines_do_not_fill_what_repair_remembers,
     every_node_shows_a_fork_with_both_branches,
     append_waits_for_proof_and_says_30_without,
     two_nodes_become_equal,
