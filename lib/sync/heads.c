@@ -23,12 +23,14 @@
 
 #include "../base/banned.h"
 
-#define INTERVAL      (5 * TIME_SECOND)
-#define KEEP_INTERVAL (10 * TIME_SECOND)
-#define SILENCE	      (600 * TIME_SECOND)
-#define ASK_WAIT      (TIME_SECOND / 5) /* many who ask at once get one answer */
-#define PATIENCE      TIME_SECOND
-#define SOON	      (TIME_SECOND / 10)
+#define INTERVAL       (5 * TIME_SECOND)
+#define STATEMENT_MAX  (256u << 10)
+#define STATEMENT_ROOM 1024
+#define KEEP_INTERVAL  (10 * TIME_SECOND)
+#define SILENCE	       (600 * TIME_SECOND)
+#define ASK_WAIT       (TIME_SECOND / 5) /* many who ask at once get one answer */
+#define PATIENCE       TIME_SECOND
+#define SOON	       (TIME_SECOND / 10)
 
 /* --- Saying -------------------------------------------------------------------------------------- */
 
@@ -56,7 +58,7 @@ void heads_ask(struct sync *s, size_t cluster)
 struct statement {
 	struct sync *s;
 	struct buf heads;
-	size_t n;
+	size_t n, limit; /* bytes */
 };
 
 static enum ledger_status send_statement(struct statement *st, struct ledger_error *err)
@@ -92,7 +94,8 @@ static enum ledger_status state_head(
 	if (st->n)
 		buf_add_char(&st->heads, ',');
 	statement_add_head(&st->heads, head, branch);
-	return ++st->n == STATEMENT_HEADS_MAX ? send_statement(st, err) : LEDGER_OK;
+	return ++st->n == STATEMENT_HEADS_MAX || st->heads.len > st->limit ? send_statement(st, err)
+									   : LEDGER_OK;
 }
 
 static enum ledger_status state_chain(
@@ -113,9 +116,19 @@ static enum ledger_status state_fork(
 	return state_head(context, &head, true, err);
 }
 
+/* What all servers take, with room for one head more and what stands around them. */
+static size_t most_bytes(const struct sync *s)
+{
+	size_t most = STATEMENT_MAX;
+	for (size_t i = 0; i < s->n_clusters; i++)
+		if (s->clusters[i].up && link_max_payload(s->clusters[i].link) < most)
+			most = link_max_payload(s->clusters[i].link);
+	return most > STATEMENT_ROOM ? most - STATEMENT_ROOM : 0;
+}
+
 enum ledger_status heads_step(struct sync *s, struct ledger_error *err)
 {
-	struct statement st = { .s = s };
+	struct statement st = { .s = s, .limit = most_bytes(s) };
 	uint64_t interval = s->options->heads_interval ? s->options->heads_interval : INTERVAL;
 	if (s->now < s->next_statement) {
 		sync_wake_at(s, s->next_statement);

@@ -15,9 +15,9 @@ from talk import Client
 
 
 class Stage:
-    def __init__(self, names, servers=1):
+    def __init__(self, names, servers=1, config=""):
         self.folder = tempfile.mkdtemp(prefix="converge.")
-        self.servers = [Server(self.folder, "nats%d" % i) for i in range(1, servers + 1)]
+        self.servers = [Server(self.folder, "nats%d" % i, config) for i in range(1, servers + 1)]
         for server in self.servers:
             server.start()
         self.ports = [server.port for server in self.servers]
@@ -279,7 +279,23 @@ def forged_lines_do_not_fill_what_repair_remembers():
         wait_until_level(stage.nodes)
 
 
+def heads_fit_into_what_a_server_takes():
+    with Stage(["a", "b"], config="max_payload: 3072\n") as stage:
+        a, b = stage.nodes
+        server = stage.servers[0]
+        for i in range(30):
+            a.append(2, "domain%d" % i)
+        a.serve()
+        wait_for("the last domain", lambda: "domain=domain29 sequence=2" in a.log())
+        server.end(9)
+        server.wipe()
+        server.start()
+        b.serve()
+        wait_until_level(stage.nodes)
+
+
 TESTS = [
+    heads_fit_into_what_a_server_takes,
     forged_lines_do_not_fill_what_repair_remembers,
     every_node_shows_a_fork_with_both_branches,
     append_waits_for_proof_and_says_30_without,

@@ -4,7 +4,6 @@ Every fault takes the storm and a source of chance, and does nothing where it do
 that is down cannot be asked for its streams.
 """
 import base64
-import json
 import os
 import shutil
 import signal

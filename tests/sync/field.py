@@ -294,6 +294,16 @@ class Field:
             if not node.is_running():
                 node.serve()
 
+    def renew_stores(self):
+        """A cluster whose blocks were damaged may find no leader of a stream ever again: an operator
+        gives it a new store."""
+        for server in self.servers:
+            server.end(signal.SIGKILL)
+            server.wipe()
+        for server in self.servers:
+            server.launch()
+        self.wait_for_servers()
+
     def wait_for_servers(self):
         """One whose store is beyond it is given a new one, as an operator would."""
         for server in self.servers:

@@ -141,9 +141,13 @@ class Storm:
         """One message of every kind, until every node has it in quarantine: a stream may be of the kind
         that keeps two messages, and a server of the kind whose store is beyond repair."""
         chance = random.Random(self.seed)
+        renew = time.monotonic() + PATIENCE / 4
         for subject, line in self.bad_messages(chance):
             deadline = time.monotonic() + PATIENCE
             while not self.is_refused(subject, line):
+                if renew and time.monotonic() > renew:
+                    self.field.renew_stores()
+                    renew = None
                 if time.monotonic() > deadline:
                     raise AssertionError("not in quarantine everywhere: %r on %s" % (
                         line[:600], [n.name for n in self.field.nodes

@@ -44,7 +44,7 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--schedules", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=200)
-    parser.add_argument("--jobs", type=int, default=3 * (os.cpu_count() or 1))
+    parser.add_argument("--jobs", type=int, default=4 * (os.cpu_count() or 1))
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="storms.")
     deadline = [time.monotonic() + options.seconds]
