@@ -30,6 +30,8 @@ class Node:
         os.makedirs(self.folder, exist_ok=True)
         self.environment = {"PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8",
                             "XDG_STATE_HOME": os.path.join(self.folder, "state")}
+        leaks = os.path.join(os.path.dirname(os.path.realpath(__file__)), "libnats.leaks")
+        self.environment["LSAN_OPTIONS"] = "print_suppressions=0:suppressions=" + leaks
         for name_of in os.environ:
             if name_of.endswith("SAN_OPTIONS"):
                 self.environment[name_of] = os.environ[name_of]
