@@ -30,7 +30,7 @@
 #define SENT_MAX     64	   /* frames under way, of all clusters */
 #define CHAINS_MAX   16384
 #define PEERS_MAX    64 /* one that is silent makes room; a bit each in struct chain */
-#define PEER_RUNS    8  /* of one node, that are told apart */
+#define PEER_RUNS    8	/* of one node, that are told apart */
 #define ASKS_MAX     4
 #define ANSWERS_MAX  64 /* who gets no answer asks again */
 #define LARGE_MAX    64 /* listed; the rest is counted */
@@ -176,6 +176,7 @@ struct peer {
 	size_t cluster; /* where it was last heard */
 	struct peer_run runs[PEER_RUNS];
 	size_t last_run;
+	uint64_t epoch; /* it said last */
 	uint64_t heard; /* monotonic */
 	uint64_t kept;	/* when its heads were last written down */
 	uint8_t heads[EVENT_HASH_SIZE];

@@ -312,6 +312,7 @@ enum ledger_status heads_take(
 	if (!p || !is_news(p, &heard))
 		return LEDGER_OK;
 	p->cluster = cluster;
+	p->epoch = heard.epoch;
 	p->heard = s->now;
 	return take(s, p, &heard, &arena, err);
 }
