@@ -42,6 +42,7 @@ static enum ledger_status begin_batch(struct ledger *l, struct ledger_error *err
 	TRY(seal_read(l, &b->seal, err));
 	b->key = 0;
 	b->n_tails = 0;
+	l->owners.generation++;
 	b->first_position = b->seal.position;
 	b->open = true;
 	return LEDGER_OK;

@@ -1,5 +1,5 @@
 /* Opening and closing a ledger, and its keys. */
-#include "handle.h"
+#include "owner.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -157,6 +157,7 @@ void ledger_close(struct ledger *l)
 	if (!l)
 		return;
 	ledger_rollback(l);
+	owner_cache_done(l);
 	arena_done(&l->batch.arena);
 	names_done(&l->names);
 	store_close(l->store);

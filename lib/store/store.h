@@ -16,7 +16,7 @@ struct stmt;
 #define STORE_TABLES                                                                               \
 	"('domain'), ('chain'), ('signing_key'), ('event'), ('term'), ('stream'), ('mark'), "      \
 	"('seal'), ('cursor'), ('snapshot'), ('parked'), ('failing'), ('branch'), "                \
-	"('settlement'), "                                                                         \
+	"('settlement'), ('ownership'), ('owner'), "                                               \
 	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head')"
 
 enum store_mode {
