@@ -107,7 +107,8 @@ enum ledger_status append_complete(const struct append *a, uint64_t nth, struct 
 	TRY(check_present(&d->event, err));
 	TRY(check_domain(d->event.domain, &domain, err));
 	if (a->condition.expect != LEDGER_EXPECT_ANY && !d->event.stream.ptr) {
-		fail(err, LEDGER_INVALID, "--expect asks about a stream, and the event has none");
+		fail(err, LEDGER_INVALID, "%s asks about a stream, and the event has none",
+			a->condition.create ? "--create" : "--expect");
 		return hint(err, "give -s TYPE/KEY");
 	}
 	append_wait_touch(d->event.domain);

@@ -18,6 +18,7 @@ extern const struct command cmd_snapshot;
 extern const struct command cmd_cursor;
 extern const struct command cmd_quarantine;
 extern const struct command cmd_fork;
+extern const struct command cmd_own;
 extern const struct command cmd_serve_sync;
 extern const struct command cmd_recover;
 extern const struct command cmd_backup;
@@ -38,6 +39,7 @@ const struct command *const commands[] = {
 	&cmd_cursor,
 	&cmd_quarantine,
 	&cmd_fork,
+	&cmd_own,
 	&cmd_serve_sync,
 	&cmd_recover,
 	&cmd_backup,
@@ -109,6 +111,8 @@ enum ledger_status command_open_ledger(
 		.state_dir = settings.state_dir,
 		.group = settings.group,
 		.timeout = settings.timeout,
+		.owned = settings.owned,
+		.n_owned = settings.n_owned,
 	};
 	return ledger_open(out, &options, err);
 }

@@ -66,6 +66,8 @@ struct settings {
 	size_t n_domains; /* 0: any domain is taken */
 	struct stream_type_settings *stream_types;
 	size_t n_stream_types;
+	struct ledger_owned *owned; /* those of them that are */
+	size_t n_owned;
 	const char *folder; /* of the config, where its programs run; NULL: the working folder */
 	struct ledger_handler *handlers;
 	size_t n_handlers;

@@ -66,6 +66,10 @@ enum ledger_status own_find_name(struct ledger *l, struct slice domain, struct s
 	struct owner_name *out, struct ledger_error *err)
 {
 	TRY(event_check_stream(stream, err));
+	if (slice_starts(domain, SLICE("_")))
+		return fail(err, LEDGER_INVALID,
+			"domain '%.*s' is reserved: nobody owns its streams",
+			(int)(domain.len < 80 ? domain.len : 80), domain.ptr);
 	if (domain.ptr)
 		TRY(event_check_domain(domain, err));
 	else
