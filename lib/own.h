@@ -86,6 +86,9 @@ enum ledger_status ledger_own_cancel(struct ledger *l, struct slice domain, stru
  */
 enum ledger_status ledger_own_step(struct ledger *l, uint64_t *done, struct ledger_error *err);
 
+/* When the first offer of this node expires, µs of the wall clock; 0: none is open. */
+enum ledger_status ledger_own_next(struct ledger *l, uint64_t *when, struct ledger_error *err);
+
 /* --- Lists ----------------------------------------------------------------------------------- */
 
 /* Streams that have an owner, in order: of one node (absent: all), a stream or all of a type ("type/"; ""

@@ -250,3 +250,15 @@ enum ledger_status ledger_own_step(struct ledger *l, uint64_t *done, struct ledg
 		*done = settled;
 	return status;
 }
+
+enum ledger_status ledger_own_next(struct ledger *l, uint64_t *when, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t first = 0;
+	bool row;
+	TRY(store_get(l->store, SQL_OWNER_NEXT, &st, err));
+	bind_text(st, 1, slice_of(l->node));
+	TRY(stmt_row(l->store, st, &row, err));
+	*when = row && column_u64(st, 0, &first) ? first : 0;
+	return LEDGER_OK;
+}

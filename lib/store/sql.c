@@ -29,7 +29,7 @@
 #define OWNERSHIP_ORDER " ORDER BY 2, 3, 4, 5, 6 LIMIT 1"
 #define OWNERSHIP_BEHIND                                                                           \
 	" FROM ownership AS o WHERE o.stream = ?1 AND o.domain = ?2 AND o.follows = ?3 AND "       \
-	"o.clock > ?4 AND o.origin = ?5 AND "
+	"o.clock > ?4 AND +o.origin = ?5 AND "
 /* Columns in the order in which quarantine_list.c reads them. */
 #define QUARANTINE_COLUMNS                                                                         \
 	"id, source, reason, text, origin, epoch, domain, sequence, first, last, times, state, "   \
@@ -239,12 +239,16 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_OWNER_LIST] = "SELECT stream, domain FROM owner WHERE (stream, domain) > (?1, ?2) AND "
 			   "(?3 IS NULL OR node = ?3) ORDER BY stream, domain LIMIT ?4",
 	/* What waits for a word of node ?1: accepted, or offered until ?2 at the latest. */
-	[SQL_OWNER_PENDING] =
-		"SELECT stream, domain FROM owner WHERE state = 3 AND node = ?1 UNION ALL "
-		"SELECT stream, domain FROM owner WHERE state = 2 AND expires <= ?2 AND node = ?1 "
-		"LIMIT ?3",
-	[SQL_OWNER_CONTESTED] = "SELECT stream, domain FROM owner WHERE contested > 0 AND "
-				"(stream, domain) > (?1, ?2) ORDER BY stream, domain LIMIT ?3",
+	[SQL_OWNER_PENDING] = "SELECT stream, domain FROM owner WHERE state > 1 AND state = 3 AND "
+			      "node = ?1 UNION ALL "
+			      "SELECT stream, domain FROM owner WHERE state > 1 AND state = 2 AND "
+			      "expires <= ?2 AND node = ?1 "
+			      "LIMIT ?3",
+	[SQL_OWNER_NEXT] =
+		"SELECT min(expires) FROM owner WHERE state > 1 AND state = 2 AND node = ?1",
+	[SQL_OWNER_CONTESTED] =
+		"SELECT stream, domain FROM owner WHERE contested > 0 AND "
+		"contested = 1 AND (stream, domain) > (?1, ?2) ORDER BY stream, domain LIMIT ?3",
 	/* Who claimed it, and when first. */
 	[SQL_OWNER_CLAIMS] = "SELECT origin, min(clock), epoch, sequence FROM ownership WHERE "
 			     "stream = ?1 AND domain = ?2 AND follows = x'' GROUP BY origin "

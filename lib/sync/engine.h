@@ -13,6 +13,7 @@
 #ifndef SYNC_ENGINE_H
 #define SYNC_ENGINE_H
 
+#include "../own.h"
 #include "../sync.h"
 #include "frame.h"
 #include "link.h"

@@ -272,11 +272,27 @@ static void report(struct sync *s)
 	s->last_report = s->now;
 }
 
+/* What was accepted is handed over, what has expired taken back: this node's word on its streams. */
+static enum ledger_status settle_owners(struct sync *s, struct ledger_error *err)
+{
+	uint64_t done, expires, now;
+	TRY(ledger_own_step(s->ledger, &done, err));
+	s->changed = s->changed || done;
+	if (done)
+		SAY(s, "owners", NUMBER("settled", done));
+	TRY(ledger_own_next(s->ledger, &expires, err));
+	now = time_now();
+	if (expires)
+		sync_wake_at(s, s->now + (expires > now ? expires - now : 0));
+	return LEDGER_OK;
+}
+
 static enum ledger_status step(struct sync *s, struct ledger_error *err)
 {
 	for (size_t i = 0; i < s->n_clusters; i++)
 		TRY(listen_to(s, i, err));
 	TRY(take_commit(s, err));
+	TRY(settle_owners(s, err));
 	if (s->changed || s->now >= s->looked + LOOK_INTERVAL) {
 		s->changed = false;
 		s->looked = s->now;

@@ -17,6 +17,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array[0]))
 
+#define OWNERSHIP_BEHIND                                                                           \
+	"SEARCH o USING PRIMARY KEY (stream=? AND domain=? AND follows=? AND clock>?)"
+
 /* Nothing to plan: PRAGMA, INSERT of values. */
 #define NO_PLAN ""
 
@@ -127,6 +130,26 @@ static const struct row {
 	ROW(SQL_FORK_SIZE, "SEARCH branch USING INDEX branch_root (root=?)"),
 	ROW(SQL_FORK_EVENTS, "SEARCH branch USING INDEX branch_root (root=?)"),
 	ROW(SQL_SETTLEMENT_INSERT, NO_PLAN),
+	ROW(SQL_OWNERSHIP_INSERT, NO_PLAN),
+	ROW(SQL_OWNERSHIP_FIND, "SEARCH o USING INDEX ownership_hash (hash=?)"),
+	ROW(SQL_OWNERSHIP_FIRST,
+		"SEARCH o USING PRIMARY KEY (stream=? AND domain=? AND follows=?)"),
+	ROW(SQL_OWNERSHIP_CONTEST,
+		"SEARCH ownership USING PRIMARY KEY (stream=? AND domain=? AND follows=?)"),
+	ROW(SQL_OWNERSHIP_OFFER, OWNERSHIP_BEHIND),
+	ROW(SQL_OWNERSHIP_ACCEPT, OWNERSHIP_BEHIND),
+	ROW(SQL_OWNERSHIP_DECISION, OWNERSHIP_BEHIND),
+	ROW(SQL_OWNERSHIP_HEADS, "SEARCH ownership USING INDEX ownership_hash (hash=?)"),
+	ROW(SQL_OWNER, "SEARCH owner USING PRIMARY KEY (stream=? AND domain=?)"),
+	ROW(SQL_OWNER_SET, NO_PLAN),
+	ROW(SQL_OWNER_DOMAINS, "SEARCH owner USING PRIMARY KEY (stream=?)"),
+	ROW(SQL_OWNER_LIST, "SEARCH owner USING PRIMARY KEY ((stream,domain)>(?,?))"),
+	ROW(SQL_OWNER_PENDING, "SEARCH owner USING INDEX owner_pending (state=? AND expires<?)"),
+	ROW(SQL_OWNER_NEXT, "SEARCH owner USING INDEX owner_pending (state=?)"),
+	ROW(SQL_OWNER_CONTESTED, "SEARCH owner USING COVERING INDEX owner_contested"),
+	ROW(SQL_OWNER_CLAIMS,
+		"SEARCH ownership USING PRIMARY KEY (stream=? AND domain=? AND follows=?)"),
+	ROW(SQL_OWNER_COUNTS, "SEARCH owner USING COVERING INDEX owner_pending (state>?)"),
 	ROW(SQL_QUARANTINE_OF_CHAIN, "SEARCH quarantine USING INDEX quarantine_place "
 				     "(origin=? AND epoch=? AND domain=?)"),
 	ROW(SQL_QUARANTINE_AGAIN,
@@ -156,6 +179,8 @@ static const struct row {
 	ROW(SQL_PEER_HEADS, "SCAN peer_head"),
 	ROW(SQL_PEER_HEAD_SET, NO_PLAN),
 	ROW(SQL_VERIFY_BRANCHES, "SCAN branch"),
+	ROW(SQL_VERIFY_CLAIMED, "SCAN ownership"),
+	ROW(SQL_VERIFY_OWNER_COUNTS, "SCAN ownership"),
 
 	ROW(SQL_WORDS_DOMAIN, "SCAN domain USING COVERING INDEX sqlite_autoindex_domain_1"),
 	ROW(SQL_WORDS_ORIGIN, "SCAN chain USING COVERING INDEX sqlite_autoindex_chain_1"),
@@ -188,6 +213,8 @@ static const struct {
 	{ SQL_BRANCH_NEXT, "events that continue one event: nearly always one" },
 	{ SQL_FORKS, "branches that begin at one place" },
 	{ SQL_FORK_EVENTS, "one branch" },
+	{ SQL_OWNERSHIP_DECISION, "the owner's words about one offer" },
+	{ SQL_OWNER_CLAIMS, "claims of one stream" },
 };
 
 /* In place of the library's each(…): how it hands rows on makes no difference to a plan. */
