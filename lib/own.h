@@ -2,7 +2,7 @@
  * ledgerbox, the library, fourth part: who may write to a stream.
  *
  * Ownership is itself events, in the reserved domain `_ownership`, which every node takes; owners are
- * derived from them by one rule (ledgerbox-ownership(7)), the same on every node that has the same
+ * derived from them by one rule (ledgerbox-format(5)), the same on every node that has the same
  * events, in whatever order they came. It decides who may append from now on: it never refuses,
  * removes or reorders an event that was recorded.
  *

@@ -39,7 +39,8 @@ class Stage:
                           STORE_B_PASSWORD="pass-b")
         self.server.start()
         self.admin = talk.Client(self.server.port, **{"user": "admin", "pass": "pass-admin"})
-        for name, domain in ((STREAM, "inventory"), ("ledger-_ledger", "_ledger")):
+        for name, domain in ((STREAM, "inventory"), ("ledger-_ledger", "_ledger"),
+                             ("ledger-_ownership", "_ownership")):
             made = self.admin.ask("STREAM.CREATE." + name, **dict(
                 self.stream, name=name, subjects=["ledger.events.%s.*" % domain]))
             assert "error" not in made, made
