@@ -126,6 +126,8 @@ static void add_trouble(struct buf *out, const struct facts *facts)
 	add_u64(out, "quarantined", facts->trouble.quarantined);
 	add_u64(out, "waiting", facts->trouble.waiting);
 	add_u64(out, "dropped", facts->trouble.dropped);
+	add_u64(out, "contested", facts->owners.counts.contested);
+	add_u64(out, "offered", facts->owners.counts.moving);
 }
 
 static void add_verify(struct buf *out, const struct facts *facts)

@@ -112,6 +112,10 @@ static void add_trouble(struct exposition *x)
 	add_gauge(x, "quarantined", "Messages in quarantine that are open.", t->quarantined);
 	add_gauge(x, "waiting", "Of these, those whose key or format is not known.", t->waiting);
 	add_gauge(x, "dropped", "Messages that were refused and only counted.", t->dropped);
+	add_gauge(x, "contested_streams", "Streams that several nodes have claimed.",
+		x->facts->owners.counts.contested);
+	add_gauge(x, "offered_streams", "Streams on their way to another owner.",
+		x->facts->owners.counts.moving);
 }
 
 static void add_chain_labels(struct buf *out, const struct ledger_chain *chain)

@@ -61,6 +61,7 @@ enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct le
 	TRY(ledger_chains(l, see_chain, facts, err));
 	TRY(ledger_cursors(l, see_cursor, facts, err));
 	TRY(ledger_trouble(l, &facts->trouble, err));
+	TRY(owner_facts_gather(l, &facts->owners, err));
 	enum ledger_status status = ledger_last_verify(l, &facts->last, err);
 	if (status != LEDGER_OK && status != LEDGER_NO)
 		warn("cannot read what the last verify left: %s", err->text);
@@ -188,6 +189,7 @@ static void add_trouble(struct buf *out, const struct facts *facts)
 		add_field(out, "forks");
 		buf_addf(out, "%" PRIu64 " OPEN; see them with: ledgerbox fork list\n", t->forks);
 	}
+	owner_facts_add_text(out, &facts->owners);
 	if (!t->quarantined && !t->dropped)
 		return;
 	add_field(out, "quarantine");

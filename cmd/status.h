@@ -2,8 +2,14 @@
 #ifndef CMD_STATUS_H
 #define CMD_STATUS_H
 
+#include "../lib/own.h"
 #include "../lib/peers.h"
 #include "opt.h"
+
+struct owner_facts {
+	struct ledger_owner_counts counts;
+	char contested[300]; /* the first of them, with their owners */
+};
 
 struct facts {
 	const char *file;
@@ -15,9 +21,16 @@ struct facts {
 	uint64_t lag;	 /* events behind the cursor that is farthest behind */
 	bool has_cursor;
 	struct ledger_trouble trouble;
+	struct owner_facts owners;
 };
 
 enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct ledger_error *err);
+
+/* status-owners.c */
+enum ledger_status owner_facts_gather(
+	struct ledger *l, struct owner_facts *facts, struct ledger_error *err);
+/* Lines of the text, where there is anything to say. */
+void owner_facts_add_text(struct buf *out, const struct owner_facts *facts);
 
 /* µs from `then` to now; 0 where `then` lies ahead. */
 uint64_t facts_age(const struct facts *facts, uint64_t then);

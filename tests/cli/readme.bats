@@ -133,6 +133,7 @@ a_ledger_for_examples() {
 make_ready() {
 	case $1 in
 	*\ init\ *) rm -f ledger.* ;;
+	*\ own\ *) ledgerbox own claim product/sku-1 -q ;;
 	*\ recover\ *) cp ledger.db other && mv other ledger.db ;;
 	esac
 }
