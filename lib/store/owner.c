@@ -24,13 +24,15 @@ static bool read_token(struct stmt *st, int at, bool may_be_absent, char out[65]
 	return true;
 }
 
-static bool read_hash(struct stmt *st, int at, bool may_be_empty, uint8_t out[EVENT_HASH_SIZE])
+/* 32 bytes, or none at all and then zeros. */
+static bool read_hash(struct stmt *st, int at, bool empty, uint8_t out[EVENT_HASH_SIZE])
 {
 	struct slice bytes = column_blob(st, at);
 	memset(out, 0, EVENT_HASH_SIZE);
-	if (bytes.len == EVENT_HASH_SIZE)
-		memcpy(out, bytes.ptr, EVENT_HASH_SIZE);
-	return bytes.len == EVENT_HASH_SIZE || (may_be_empty && bytes.ptr && bytes.len == 0);
+	if (!bytes.ptr || bytes.len != (empty ? 0 : EVENT_HASH_SIZE))
+		return false;
+	memcpy(out, bytes.ptr, bytes.len);
+	return true;
 }
 
 static void bind_name(struct stmt *st, const struct owner_name *name)
