@@ -1,11 +1,12 @@
 /* Opening and closing a ledger, and its keys. */
-#include "owner.h"
+#include "handle.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "../base/file.h"
 #include "../event/keyfile.h"
+#include "owner.h"
 
 #include "../base/banned.h"
 

@@ -79,12 +79,14 @@ struct batch {
 	size_t n_tails;
 };
 
-/* Streams that this node may append to, for as long as the batch lasts and nothing of that changes. */
+/* Streams that this node may append to, for as long as nothing of that changes. */
 struct owner_slot;
 struct owner_cache {
 	struct owner_slot *slots; /* NULL: none yet */
 	uint64_t generation;	  /* slots of another one are free */
-	struct arena words;	  /* of the last answer about an owner (own.h) */
+	uint64_t key[4];
+	uint64_t data_version; /* of the file when the last batch began */
+	struct arena words;    /* of the last answer about an owner (own.h) */
 };
 
 struct ledger {

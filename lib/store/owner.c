@@ -45,7 +45,7 @@ enum ledger_status owner_read(struct ledger *l, const struct owner_name *name,
 	struct owner_row *out, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	uint64_t state = 0, contested = 0;
+	uint64_t state = 0, moved = 0, contested = 0;
 	bool row;
 	TRY(store_get(l->store, SQL_OWNER, &st, err));
 	bind_name(st, name);
@@ -58,9 +58,11 @@ enum ledger_status owner_read(struct ledger *l, const struct owner_name *name,
 		!read_token(st, 2, state == OWNER_IS_HELD, found.next) ||
 		!column_u64(st, 3, &found.expires) || !column_u64(st, 4, &found.clock) ||
 		!read_hash(st, 5, false, found.line) || !read_hash(st, 6, false, found.hash) ||
-		!column_u64(st, 7, &contested))
+		!column_u64(st, 7, &moved) || moved > 1 || !column_u64(st, 8, &contested) ||
+		contested > 1)
 		return malformed(l, "owner", err);
 	found.state = (enum owner_state)state;
+	found.moved = moved;
 	found.contested = contested;
 	*out = found;
 	return LEDGER_OK;
@@ -79,7 +81,8 @@ static enum ledger_status write_owner(struct ledger *l, const struct owner_name 
 	bind_u64(st, 7, row->clock);
 	bind_blob(st, 8, row->line, EVENT_HASH_SIZE);
 	bind_blob(st, 9, row->hash, EVENT_HASH_SIZE);
-	bind_u64(st, 10, row->contested);
+	bind_u64(st, 10, row->moved);
+	bind_u64(st, 11, row->contested);
 	return stmt_run(l->store, st, err);
 }
 
@@ -159,13 +162,14 @@ static struct owner_row state_after(const struct owner_event *last)
 	return row;
 }
 
-/* From an event on the line to its end. */
+/* From an event on the line to its end; `moved` tells of what is before it. */
 static enum ledger_status walk(struct ledger *l, const struct owner_name *name,
-	struct owner_event last, struct owner_row *out, struct ledger_error *err)
+	struct owner_event last, bool moved, struct owner_row *out, struct ledger_error *err)
 {
 	for (;;) {
 		struct owner_event next;
 		struct owner_row row = state_after(&last);
+		row.moved = moved = moved || last.kind == OWNER_TRANSFERRED;
 		bool offered = row.state == OWNER_IS_OFFERED;
 		enum ledger_status status =
 			behind(l, offered ? SQL_OWNERSHIP_DECISION : SQL_OWNERSHIP_OFFER, name,
@@ -209,7 +213,7 @@ enum ledger_status owner_derive(struct ledger *l, const struct owner_name *name,
 	struct owner_event first;
 	struct owner_row row = { .state = OWNER_NONE };
 	TRY(first_claim(l, name, &first, err));
-	TRY(walk(l, name, first, &row, err));
+	TRY(walk(l, name, first, false, &row, err));
 	TRY(is_contested(l, name, &row.contested, err));
 	*out = row;
 	return LEDGER_OK;
@@ -273,7 +277,7 @@ static enum ledger_status take_behind(struct ledger *l, const struct owner_name 
 	if (memcmp(end_before, row->line, EVENT_HASH_SIZE) != 0)
 		return derive_again(l, name, err);
 	TRY(owner_find_event(l, name, row->line, &before, err));
-	TRY(walk(l, name, before, &end, err));
+	TRY(walk(l, name, before, row->moved, &end, err));
 	end.contested = row->contested;
 	return write_owner(l, name, &end, err);
 }

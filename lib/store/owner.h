@@ -75,6 +75,7 @@ struct owner_row {
 	uint8_t line[EVENT_HASH_SIZE]; /* the last event of the line */
 	uint8_t hash
 		[EVENT_HASH_SIZE]; /* the same, or the accept behind it: what comes next follows it */
+	bool moved;		   /* the line has a transfer */
 	bool contested;		   /* more than one node has claimed it */
 };
 
@@ -110,6 +111,7 @@ enum ledger_status owner_check_append(struct ledger *l, struct slice domain, str
 /* The same of a stream of which `row` is known, whatever its type: LEDGER_OK, LEDGER_NOT_OWNER, LEDGER_BUSY. */
 enum ledger_status owner_may_write(struct ledger *l, const struct owner_name *name,
 	const struct owner_row *row, struct ledger_error *err);
+enum ledger_status owner_cache_begin(struct ledger *l, struct ledger_error *err);
 void owner_cache_done(struct ledger *l);
 
 /* append.c: ledger_add, but what the event before it borrows from the batch's arena stays. */

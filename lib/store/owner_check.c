@@ -9,14 +9,12 @@
 
 /* --- Answers that still hold --------------------------------------------------------------------- */
 
-#define SLOTS	 4096 /* a power of two */
-#define NAME_MAX (64 + 1 + 64 + 1 + EVENT_STREAM_KEY_MAX)
+#define SLOTS (1u << 15)
 
-/* Yes, this node may append to it. */
+/* Yes, this node may append to it: a stream by two hashes with a random key, which nobody can aim at. */
 struct owner_slot {
 	uint64_t generation;
-	size_t len;
-	char name[NAME_MAX]; /* domain, a space, stream */
+	uint64_t hash[2];
 };
 
 void owner_cache_done(struct ledger *l)
@@ -26,44 +24,61 @@ void owner_cache_done(struct ledger *l)
 	arena_done(&l->owners.words);
 }
 
-static uint64_t mix(uint64_t hash, struct slice text)
+/* The answers of earlier batches hold as long as nobody else has written. */
+enum ledger_status owner_cache_begin(struct ledger *l, struct ledger_error *err)
 {
-	for (size_t i = 0; i < text.len; i++) /* FNV-1a */
-		hash = (hash ^ (uint8_t)text.ptr[i]) * UINT64_C(0x100000001b3);
+	uint64_t version;
+	if (l->options.n_owned == 0)
+		return LEDGER_OK;
+	TRY(store_data_version(l->store, &version, err));
+	if (version != l->owners.data_version)
+		l->owners.generation++;
+	l->owners.data_version = version;
+	return LEDGER_OK;
+}
+
+__extension__ typedef unsigned __int128 u128;
+
+static uint64_t mix(uint64_t hash, uint64_t key, struct slice text)
+{
+	hash ^= text.len;
+	while (text.len) {
+		uint64_t word = 0;
+		size_t n = text.len < sizeof(word) ? text.len : sizeof(word);
+		memcpy(&word, text.ptr, n);
+		u128 product = (u128)(hash ^ word) * (key | 1);
+		hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+		text = slice_from(text, n);
+	}
 	return hash;
 }
 
-/* The slot that a stream has or would have; NULL without memory: then nothing is remembered. */
-static struct owner_slot *find_slot(struct ledger *l, const struct owner_name *name)
+/* What its slot holds when the stream is remembered. */
+static struct owner_slot slot_of(const struct ledger *l, const struct owner_name *name)
 {
-	if (!l->owners.slots)
+	const uint64_t *key = l->owners.key;
+	return (struct owner_slot){ l->owners.generation,
+		{ mix(mix(key[0], key[1], name->domain), key[1], name->stream),
+			mix(mix(key[2], key[3], name->domain), key[3], name->stream) } };
+}
+
+/* NULL without memory: then nothing is remembered. */
+static struct owner_slot *find_slot(struct ledger *l, uint64_t hash)
+{
+	struct ledger_error ignored;
+	if (!l->owners.slots) {
 		l->owners.slots = calloc(SLOTS, sizeof(*l->owners.slots));
-	if (!l->owners.slots)
-		return NULL;
-	uint64_t hash = mix(mix(UINT64_C(0xcbf29ce484222325), name->domain), name->stream);
+		if (handle_random(l, l->owners.key, sizeof(l->owners.key), &ignored))
+			owner_cache_done(l);
+		return NULL; /* the hash was made without the key */
+	}
 	return &l->owners.slots[(hash ^ hash >> 32) & (SLOTS - 1)];
 }
 
-static bool is_remembered(
-	const struct ledger *l, const struct owner_slot *slot, const struct owner_name *name)
+static bool is_remembered(const struct owner_slot *slot, const struct owner_slot *wanted)
 {
-	size_t at = name->domain.len + 1;
-	return slot && slot->generation == l->owners.generation &&
-	       slot->len == at + name->stream.len &&
-	       memcmp(slot->name + at, name->stream.ptr, name->stream.len) == 0 &&
-	       memcmp(slot->name, name->domain.ptr, name->domain.len) == 0;
-}
-
-static void remember(const struct ledger *l, struct owner_slot *slot, const struct owner_name *name)
-{
-	size_t at = name->domain.len + 1;
-	if (!slot || at + name->stream.len > sizeof(slot->name))
-		return;
-	slot->generation = l->owners.generation;
-	slot->len = at + name->stream.len;
-	memcpy(slot->name, name->domain.ptr, name->domain.len);
-	slot->name[name->domain.len] = ' ';
-	memcpy(slot->name + at, name->stream.ptr, name->stream.len);
+	return slot && slot->generation == wanted->generation && slot->hash[0] == wanted->hash[0] &&
+	       slot->hash[1] == wanted->hash[1];
 }
 
 /* --- What a new owner has to hold ---------------------------------------------------------------- */
@@ -104,7 +119,7 @@ static enum ledger_status check_heads(struct ledger *l, const struct owner_name 
 }
 
 /*
- * All that the owners before have named, back to where this node was the owner in its present epoch: what it
+ * For a stream that changed hands: all that the owners before have named, back to where this node was the owner in its present epoch: what it
  * offered then, it could write to. Mostly one step, and none for a stream that never changed hands.
  */
 static enum ledger_status check_holds(struct ledger *l, const struct owner_name *name,
@@ -152,7 +167,8 @@ enum ledger_status owner_may_write(struct ledger *l, const struct owner_name *na
 	if (strcmp(row->node, l->node) != 0)
 		return of_another(l, name, row, err);
 	if (row->state == OWNER_IS_HELD) {
-		enum ledger_status status = check_holds(l, name, row->line, err);
+		enum ledger_status status =
+			row->moved ? check_holds(l, name, row->line, err) : LEDGER_OK;
 		if (status == LEDGER_NO)
 			return fail(err, LEDGER_DAMAGED,
 				"table ownership of %s lacks an event that table owner names",
@@ -207,14 +223,16 @@ enum ledger_status owner_check_append(struct ledger *l, struct slice domain, str
 	*claim = false;
 	if (!stream.ptr || !is_owned(l, domain, stream))
 		return check_unowned(stream, create, err);
-	struct owner_slot *slot = find_slot(l, &name);
-	if (is_remembered(l, slot, &name))
+	struct owner_slot wanted = slot_of(l, &name);
+	struct owner_slot *slot = find_slot(l, wanted.hash[0]);
+	if (is_remembered(slot, &wanted))
 		return LEDGER_OK;
 	enum ledger_status status = owner_read(l, &name, &row, err);
 	if (status == LEDGER_NO)
 		return of_nobody(&name, create, claim, err);
 	TRY(status);
 	TRY(owner_may_write(l, &name, &row, err));
-	remember(l, slot, &name);
+	if (slot)
+		*slot = wanted;
 	return LEDGER_OK;
 }

@@ -197,6 +197,7 @@ CREATE TABLE owner (
 	clock INTEGER NOT NULL,
 	line BLOB NOT NULL,
 	hash BLOB NOT NULL,
+	moved INTEGER NOT NULL,
 	contested INTEGER NOT NULL,
 	PRIMARY KEY (stream, domain)
 ) WITHOUT ROWID, STRICT;

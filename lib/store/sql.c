@@ -228,13 +228,14 @@ static const char *const texts[SQL_COUNT_] = {
 		"o.clock > a.clock AND o.origin = ?5 AND (o.kind = 5 OR (o.kind = 4 AND o.next = "
 		"?6))" OWNERSHIP_ORDER,
 	[SQL_OWNERSHIP_HEADS] = "SELECT heads FROM ownership WHERE hash = ?1",
-	[SQL_OWNER] = "SELECT node, state, next, expires, clock, line, hash, contested FROM owner "
-		      "WHERE stream = ?1 AND domain = ?2",
+	[SQL_OWNER] =
+		"SELECT node, state, next, expires, clock, line, hash, moved, contested FROM owner "
+		"WHERE stream = ?1 AND domain = ?2",
 	[SQL_OWNER_SET] =
 		"INSERT INTO owner (stream, domain, node, state, next, expires, clock, line, hash, "
-		"contested) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
+		"moved, contested) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "
 		"ON CONFLICT (stream, domain) DO UPDATE SET node = ?3, state = ?4, next = ?5, "
-		"expires = ?6, clock = ?7, line = ?8, hash = ?9, contested = ?10",
+		"expires = ?6, clock = ?7, line = ?8, hash = ?9, moved = ?10, contested = ?11",
 	/* From a stream on, in order; those of one node (?3) or all. */
 	[SQL_OWNER_LIST] = "SELECT stream, domain FROM owner WHERE (stream, domain) > (?1, ?2) AND "
 			   "(?3 IS NULL OR node = ?3) ORDER BY stream, domain LIMIT ?4",

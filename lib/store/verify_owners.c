@@ -107,8 +107,9 @@ static enum ledger_status check_branches(struct owners *o, struct ledger_error *
 static bool is_same_row(const struct owner_row *a, const struct owner_row *b)
 {
 	return a->state == b->state && a->expires == b->expires && a->clock == b->clock &&
-	       a->contested == b->contested && strcmp(a->node, b->node) == 0 &&
-	       strcmp(a->next, b->next) == 0 && memcmp(a->line, b->line, EVENT_HASH_SIZE) == 0 &&
+	       a->moved == b->moved && a->contested == b->contested &&
+	       strcmp(a->node, b->node) == 0 && strcmp(a->next, b->next) == 0 &&
+	       memcmp(a->line, b->line, EVENT_HASH_SIZE) == 0 &&
 	       memcmp(a->hash, b->hash, EVENT_HASH_SIZE) == 0;
 }
 

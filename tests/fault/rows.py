@@ -469,14 +469,14 @@ OWNERS = [
     ("owners as they are", owned(sql("SELECT 1")), "0", ("--deep", "0")),
     *((f"owner.{column}", owned(sql(f"UPDATE owner SET {column} = {value} {SKU_1}")), "3 OWNER_MISMATCH") for column, value in (
         ("node", "'store-b'"), ("node", "'store b'"), ("node", "''"), ("state", "2"), ("state", "0"), ("state", "7"), ("next", "'store-b'"),
-        ("expires", "1"), ("clock", "clock + 1"), ("line", "zeroblob(32)"), ("line", "x''"), ("hash", "zeroblob(32)"), ("contested", "1"))),
+        ("expires", "1"), ("clock", "clock + 1"), ("line", "zeroblob(32)"), ("line", "x''"), ("hash", "zeroblob(32)"), ("moved", "1"), ("contested", "1"))),
     ("owner.stream", owned(sql(f"UPDATE owner SET stream = 'product/sku-3' {SKU_1}")), "3 OWNER_MISMATCH"),
     ("owner.domain", owned(sql(f"UPDATE owner SET domain = 'orders' {SKU_1}")), "3 OWNER_MISMATCH"),
     ("owner.node bytes", owned(shaped("owner", "WITHOUT ROWID, STRICT", "WITHOUT ROWID", f"UPDATE owner SET node = x'41' {SKU_1}")), "3 OWNER_MISMATCH ..."),
     ("ownership.clock a text", owned(shaped("ownership", "WITHOUT ROWID, STRICT", "WITHOUT ROWID", f"UPDATE ownership SET clock = 'x' {SKU_1}")), "3 OWNER_MISMATCH@behind ..."),
     ("an offer that nobody made taken away", owned(sql("UPDATE owner SET state = 1, next = NULL, expires = 0 WHERE stream = 'product/sku-2'")), "3 OWNER_MISMATCH"),
     ("owner deleted", owned(sql(f"DELETE FROM owner {SKU_1}")), "3 OWNER_MISMATCH"),
-    ("owner added", owned(sql("INSERT INTO owner SELECT 'product/sku-3', domain, node, state, next, expires, clock, line, hash, contested FROM owner " + SKU_1)), "3 OWNER_MISMATCH"),
+    ("owner added", owned(sql("INSERT INTO owner SELECT 'product/sku-3', domain, node, state, next, expires, clock, line, hash, moved, contested FROM owner " + SKU_1)), "3 OWNER_MISMATCH"),
     *((f"ownership.{column}", owned(sql(f"UPDATE ownership SET {column} = {value} {SKU_1}")), "3 OWNER_MISMATCH@behind OWNER_MISMATCH") for column, value in (
         ("clock", "clock + 1"), ("hash", "zeroblob(32)"), ("domain", "'orders'"), ("follows", "zeroblob(32)"), ("stream", "'product/x'"))),
     *((f"ownership.{column}", owned(sql(f"UPDATE ownership SET {column} = {value} {SKU_1}")), "3 OWNER_MISMATCH@behind ...") for column, value in (

@@ -588,7 +588,7 @@ static void verify_finds_what_was_done_to_the_tables(void **state)
 		"DELETE FROM owner",
 		"INSERT INTO owner SELECT 'product/2', domain, node, state, next, expires, clock, "
 		"line, "
-		"hash, contested FROM owner",
+		"hash, moved, contested FROM owner",
 		"DROP TRIGGER ownership_no_delete; DELETE FROM ownership",
 		"DROP TRIGGER ownership_no_update; UPDATE ownership SET origin = 'store-b'",
 		"DROP TRIGGER ownership_no_update; UPDATE ownership SET clock = clock + 1",
