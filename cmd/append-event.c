@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "claims.h"
 #include "input.h"
 #include "settings.h"
 #include "tags.h"
@@ -112,6 +113,8 @@ enum ledger_status append_complete(const struct append *a, uint64_t nth, struct 
 		return hint(err, "give -s TYPE/KEY");
 	}
 	append_wait_touch(d->event.domain);
+	if (a->condition.create && nth == 1 && !a->dry_run)
+		TRY(claims_win(a->ledger, d->event.domain, d->event.stream, err));
 	TRY(tags_from(domain, d, arena, err));
 	TRY(give_id(a, nth, &d->event, err));
 	return draft_finish(d, arena, event, err);

@@ -6,6 +6,7 @@
 
 #include "../lib/own.h"
 #include "answers.h"
+#include "claims.h"
 #include "command.h"
 #include "operands.h"
 #include "output.h"
@@ -372,7 +373,9 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 		note_terminal("event lines");
 	if (argc == 1 && strcmp(argv[0], "-") == 0)
 		note_terminal("the payload");
-	TRY(record(&a, argc, argv, &arena, err));
+	enum ledger_status status = record(&a, argc, argv, &arena, err);
+	claims_done();
+	TRY(status);
 	if (!wait_nodes.given || dry_run)
 		return LEDGER_OK;
 	return append_wait(l, wait_nodes.value, within ? within : 10 * TIME_SECOND, err);

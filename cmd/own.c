@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "../lib/own.h"
+#include "claims.h"
 #include "command.h"
 #include "input.h"
 #include "output.h"
@@ -296,6 +297,9 @@ struct deeds {
 	struct ledger *ledger;
 	enum ledger_status (*act)(struct ledger *l, struct slice stream, struct ledger_owner *now,
 		struct ledger_error *err);
+	/* Before the transaction, which then is this stream's alone; NULL: nothing. */
+	enum ledger_status (*first)(
+		struct ledger *l, struct slice stream, struct ledger_error *err);
 	struct streams streams;
 	struct buf answers;
 	bool end;
@@ -337,6 +341,8 @@ static enum ledger_status do_some(struct deeds *d, struct ledger_error *err)
 	TRY(streams_next(&d->streams, true, &stream, &d->end, err));
 	if (d->end)
 		return LEDGER_OK;
+	if (d->first && d->first(d->ledger, stream, err))
+		return fail_at_line(&d->streams, err);
 	TRY(ledger_begin(d->ledger, err));
 	for (int n = 0;; n++) {
 		status = act_on(d, stream, err);
@@ -346,7 +352,7 @@ static enum ledger_status do_some(struct deeds *d, struct ledger_error *err)
 			fail_at_line(&d->streams, err);
 		if (status && !is_refusal(status))
 			return status;
-		if (status || n + 1 == BULK_MAX)
+		if (status || n + 1 == BULK_MAX || d->first)
 			break;
 		status = streams_next(&d->streams, false, &stream, &d->end, err);
 		if (status || d->end || !stream.ptr)
@@ -358,12 +364,25 @@ static enum ledger_status do_some(struct deeds *d, struct ledger_error *err)
 	return status;
 }
 
+static enum ledger_status win(struct ledger *l, struct slice stream, struct ledger_error *err)
+{
+	return claims_win(l, domain_of(stream), stream, err);
+}
+
+static enum ledger_status claim(
+	struct ledger *l, struct slice stream, struct ledger_owner *now, struct ledger_error *err)
+{
+	return ledger_own_claim(l, domain_of(stream), stream, now, err);
+}
+
 static enum ledger_status do_all(struct ledger *l, const char *operand,
 	enum ledger_status (*act)(
 		struct ledger *, struct slice, struct ledger_owner *, struct ledger_error *),
 	struct ledger_error *err)
 {
 	struct deeds d = { .ledger = l, .act = act };
+	if (act == claim && claims_are_strict())
+		d.first = win;
 	enum ledger_status status = streams_init(&d.streams, operand, err);
 	while (!status && !d.end)
 		status = do_some(&d, err);
@@ -382,18 +401,14 @@ static enum ledger_status settle(struct ledger *l, struct ledger_error *err)
 	return LEDGER_OK;
 }
 
-static enum ledger_status claim(
-	struct ledger *l, struct slice stream, struct ledger_owner *now, struct ledger_error *err)
-{
-	return ledger_own_claim(l, domain_of(stream), stream, now, err);
-}
-
 static enum ledger_status run_claim(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	TRY(check_operands(argc, argv, 1, "claim STREAM", err));
 	TRY(settle(l, err));
-	return do_all(l, argv[0], claim, err);
+	enum ledger_status status = do_all(l, argv[0], claim, err);
+	claims_done();
+	return status;
 }
 
 static enum ledger_status offer(

@@ -85,4 +85,22 @@ enum ledger_status sync_drain(struct sync *s, struct ledger_error *err);
 /* NULL is fine. */
 void sync_close(struct sync *s);
 
+/* --- Claims ---------------------------------------------------------------------------------- */
+
+/*
+ * Claims of streams in a bucket that all nodes share (JetStream KV), before they are recorded: to be
+ * refused early, and nothing more. Of the options only prefix, create_streams (makes the bucket where it is
+ * missing) and clusters count, in their order; `timeout` µs bounds each wait.
+ */
+struct sync_claims;
+
+/* LEDGER_UNREACHABLE: no server, no JetStream or no bucket. */
+enum ledger_status sync_claims_open(struct sync_claims **out, const struct sync_options *options,
+	const char *node, uint64_t timeout, struct ledger_error *err);
+void sync_claims_close(struct sync_claims *c); /* NULL is fine */
+
+/* LEDGER_OK: it is this node's there; LEDGER_NOT_OWNER: another node's; LEDGER_UNREACHABLE. */
+enum ledger_status sync_claims_win(
+	struct sync_claims *c, struct slice domain, struct slice stream, struct ledger_error *err);
+
 #endif

@@ -128,7 +128,35 @@ def the_daemon_takes_back_an_offer_that_has_expired():
         assert events(a)[-1]["payload"]["reason"] == "expired"
 
 
+def a_strict_claim_is_refused_early_and_recorded_where_nobody_answers():
+    with Stage(["store-a", "store-b"]) as stage:
+        a, b = stage.nodes
+        for node in stage.nodes:
+            node.set_config(stage.ports, CONFIG)
+            with open(node.path("nodes.yaml")) as file:
+                text = file.read().replace("create_streams: true",
+                                           "create_streams: true, claims: strict")
+            with open(node.path("nodes.yaml"), "w") as file:
+                file.write(text)
+        assert write(a, "--create").returncode == 0
+        refused = write(b, "--create")  # no daemon runs: only the bucket can tell
+        assert refused.returncode == 11 and "store-a" in refused.stderr, refused
+        assert owner(b) is None
+        a.run("own", "claim", "-", lines="product/2\nproduct/3\n")
+        refused = b.run("own", "claim", "-", lines="product/4\nproduct/3\n", expect=11)
+        assert "line 2: stream product/3 is being claimed by store-a" in refused.stderr, refused
+        assert owner(b, "product/4")["node"] == "store-b"
+        stage.serve()
+        wait_until_level(stage.nodes)
+        assert write(b).returncode == 11
+        stage.servers[0].end(9)
+        alone = b.run("append", "-t", "t", "-s", "product/5", "--create", "n:=1")
+        assert "nobody could be asked" in alone.stderr, alone
+        assert owner(b, "product/5")["node"] == "store-b"
+
+
 TESTS = [
+    a_strict_claim_is_refused_early_and_recorded_where_nobody_answers,
     a_stream_has_one_writer_while_it_changes_hands,
     claims_made_while_apart_end_in_one_owner_and_one_remark,
     the_daemon_takes_back_an_offer_that_has_expired,
