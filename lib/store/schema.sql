@@ -273,6 +273,35 @@ CREATE TABLE peer_head (
 	PRIMARY KEY (node, origin, epoch, domain)
 ) WITHOUT ROWID, STRICT;
 
+-- Answers to commands, so that one sent twice is executed once; digest: SHA-256 of its content.
+CREATE TABLE command (
+	id BLOB PRIMARY KEY,
+	digest BLOB NOT NULL,
+	answer TEXT NOT NULL,
+	forget INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX command_forget ON command (forget);
+
+-- Commands that were sent from here and have no answer yet.
+CREATE TABLE sent (
+	id BLOB PRIMARY KEY,
+	node TEXT NOT NULL,
+	stream TEXT NOT NULL,
+	name TEXT NOT NULL,
+	time INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	forget INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX sent_forget ON sent (forget);
+
+CREATE TABLE command_count (
+	what TEXT PRIMARY KEY,
+	number INTEGER NOT NULL,
+	last INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER event_no_delete BEFORE DELETE ON event

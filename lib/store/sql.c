@@ -148,6 +148,24 @@ static const char *const texts[SQL_COUNT_] = {
 			    "sequence >= ?2 ORDER BY sequence LIMIT ?3",
 	[SQL_CHAIN_POSITION] = "SELECT position FROM event WHERE chain = ?1 AND sequence = ?2",
 
+	[SQL_COMMAND] = "SELECT digest, answer FROM command WHERE id = ?1",
+	[SQL_COMMAND_KEEP] =
+		"INSERT INTO command (id, digest, answer, forget) VALUES (?1, ?2, ?3, ?4) "
+		"ON CONFLICT (id) DO UPDATE SET digest = ?2, answer = ?3, forget = ?4",
+	/* Bounded, for who waits. */
+	[SQL_COMMAND_FORGET] = "DELETE FROM command WHERE id IN (SELECT id FROM command "
+			       "WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
+	[SQL_SENT] = "SELECT node, stream, name, time, expires FROM sent WHERE id = ?1",
+	[SQL_SENT_KEEP] =
+		"INSERT INTO sent (id, node, stream, name, time, expires, forget) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET "
+		"node = ?2, stream = ?3, name = ?4, time = ?5, expires = ?6, forget = ?7",
+	[SQL_SENT_FORGET] = "DELETE FROM sent WHERE id IN (SELECT id FROM sent "
+			    "WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
+	[SQL_COMMAND_COUNT] = "INSERT INTO command_count (what, number, last) VALUES (?1, ?2, ?3) "
+			      "ON CONFLICT (what) DO UPDATE SET number = number + ?2, last = ?3",
+	[SQL_COMMAND_COUNTS] = "SELECT what, number, last FROM command_count ORDER BY what",
+
 	[SQL_PARK] = "INSERT INTO parked (" PARKED_COLUMNS ") "
 		     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[SQL_PARKED] = "SELECT " PARKED_COLUMNS " FROM parked WHERE handler = ?1 ORDER BY position",

@@ -18,6 +18,9 @@ struct stmt;
 	"('seal'), ('cursor'), ('snapshot'), ('parked'), ('failing'), ('branch'), "                \
 	"('settlement'), ('ownership'), ('owner'), "                                               \
 	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head')"
+	"('settlement'), "                                                                         \
+	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head'), " \
+	"('command'), ('sent'), ('command_count')"
 
 enum store_mode {
 	STORE_READ,
