@@ -19,6 +19,7 @@ extern const struct command cmd_cursor;
 extern const struct command cmd_quarantine;
 extern const struct command cmd_fork;
 extern const struct command cmd_own;
+extern const struct command cmd_send;
 extern const struct command cmd_serve_sync;
 extern const struct command cmd_recover;
 extern const struct command cmd_backup;
@@ -40,6 +41,7 @@ const struct command *const commands[] = {
 	&cmd_quarantine,
 	&cmd_fork,
 	&cmd_own,
+	&cmd_send,
 	&cmd_serve_sync,
 	&cmd_recover,
 	&cmd_backup,

@@ -9,6 +9,7 @@
 #include "consumers.h"
 #include "domains.h"
 #include "lookup.h"
+#include "orders.h"
 #include "output.h"
 #include "reducers.h"
 #include "rule.h"
@@ -136,7 +137,7 @@ static const struct rule rules[] = {
 	{ "upcast", .names = { form_event_type } },
 	{ "projections", .names = { consumers_name }, .fields = consumers_projection },
 	{ "handlers", .names = { consumers_name }, .fields = consumers_handler },
-	{ "commands", .maps = true },
+	{ "commands", .maps = true, .fields = orders_command },
 	{ 0 },
 };
 
@@ -349,6 +350,7 @@ static enum ledger_status build_lists(struct ledger_error *err)
 	const struct build build = { &in_force.file, &in_force.arena };
 	TRY(domains_build(&build, in_force.root, err));
 	TRY(consumers_build(&in_force.file, in_force.root, &in_force.arena, err));
+	TRY(orders_build(&in_force.file, in_force.root, &in_force.arena, err));
 	TRY(reducers_build(&in_force.file, in_force.root, &in_force.arena, err));
 	TRY(domains_check_names(&in_force.file, in_force.root, clusters_has, err));
 	TRY(clusters_build(&build, in_force.root, err));

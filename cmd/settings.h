@@ -9,6 +9,7 @@
 #include "../lib/ledger.h"
 #include "../lib/replay.h"
 #include "../lib/fold.h"
+#include "../lib/send.h"
 
 /* tags_from: {name: path}: a tag `name:value` is taken from payload or metadata at append. */
 struct tag_source {
@@ -74,6 +75,8 @@ struct settings {
 	struct ledger_projection *projections; /* their schema is read by consumers_load */
 	const char **schemas;		       /* its files; NULL: none */
 	size_t n_projections;
+	struct ledger_command_handler *commands;
+	size_t n_commands;
 	struct ledger_rules rules;	   /* reducers and upcasters */
 	struct cluster_settings *clusters; /* in the order in which they are tried */
 	size_t n_clusters;

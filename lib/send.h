@@ -75,6 +75,9 @@ void ledger_reply_add(struct buf *out, const struct ledger_reply *reply);
 enum ledger_status ledger_reply_read(
 	struct slice text, struct arena *arena, struct ledger_reply *out, struct ledger_error *err);
 
+/* A new id. */
+enum ledger_status ledger_command_new_id(uint8_t out[16], struct ledger_error *err);
+
 /* Id of --once: from stream, command and KEY alone, the same on every node. */
 void ledger_command_once_id(
 	struct slice stream, struct slice name, struct slice key, uint8_t out[16]);
@@ -149,6 +152,10 @@ void ledger_commands_close(struct ledger_commands *c);
  * is not known (any more). Everything in *out lives in the arena. */
 enum ledger_status ledger_command_answer(struct ledger *l, const uint8_t id[16],
 	struct arena *arena, struct ledger_reply *out, struct ledger_error *err);
+
+/* Keeps an answer that nobody has heard, of a command that was stored for this node: it is final. */
+enum ledger_status ledger_command_keep(struct ledger *l, const struct ledger_command *command,
+	const struct ledger_reply *reply, struct ledger_error *err);
 
 /* A command that was sent from here without an answer yet. */
 struct ledger_sent {

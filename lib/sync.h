@@ -14,6 +14,7 @@
 #define SYNC_H
 
 #include "peers.h"
+#include "send.h"
 
 struct sync;
 
@@ -55,7 +56,10 @@ struct sync_options {
 	const struct sync_domain *domains; /* none: every domain is propagated and subscribed */
 	size_t n_domains;
 	uint64_t heads_interval; /* µs between two statements; 0: 5 s */
-	int wake_fd;		 /* readable: sync_turn returns; -1: none */
+	/* How commands of other nodes are executed; answered and context are the engine's. NULL: they are
+	 * not. */
+	const struct ledger_commands_options *commands;
+	int wake_fd; /* readable: sync_turn returns; -1: none */
 	/* Told of everything worth knowing: `what` is a stable word ("connected", "received" …). */
 	void (*say)(bool warning, const char *what, const struct sync_field *fields, void *context);
 	void *context;
@@ -102,5 +106,35 @@ void sync_claims_close(struct sync_claims *c); /* NULL is fine */
 /* LEDGER_OK: it is this node's there; LEDGER_NOT_OWNER: another node's; LEDGER_UNREACHABLE. */
 enum ledger_status sync_claims_win(
 	struct sync_claims *c, struct slice domain, struct slice stream, struct ledger_error *err);
+
+/* --- Asking: the side that sends commands ----------------------------------------------------- */
+
+struct sync_ask;
+
+/*
+ * What became of a command: a reply that was verified, or NULL and why there is none: LEDGER_UNREACHABLE
+ * (nobody has it), LEDGER_UNKNOWN (somebody may have it). Of one that was stored both say nothing:
+ * LEDGER_OK and no reply.
+ */
+typedef void sync_answer_fn(uint64_t tag, const struct ledger_reply *reply,
+	const struct ledger_error *err, void *context);
+
+/* Begins to connect to the clusters of the options. Everything they point to must outlive it. */
+enum ledger_status sync_ask_open(struct sync_ask **out, struct ledger *l,
+	const struct sync_options *options, sync_answer_fn *answered, void *context,
+	struct ledger_error *err);
+
+/* Sends a command (sealed now, `node` names to whom), to be answered within `timeout` µs. With `store` it is
+ * put where that node finds it when it is there again. LEDGER_BUSY: too many are under way. */
+enum ledger_status sync_ask_put(struct sync_ask *a, struct ledger_command *command, bool store,
+	uint64_t timeout, uint64_t tag, struct ledger_error *err);
+
+/* Does what can be done without waiting. */
+void sync_ask_step(struct sync_ask *a);
+
+/* Readable when a step has something to do; and the moment (time_monotonic) when it has at the latest. */
+int sync_ask_fd(const struct sync_ask *a);
+uint64_t sync_ask_due(const struct sync_ask *a);
+void sync_ask_close(struct sync_ask *a);
 
 #endif

@@ -39,6 +39,15 @@ static void id_of(struct buf *bytes, uint8_t out[16])
 	out[8] = (uint8_t)(0x80 | (out[8] & 0x3F));
 }
 
+enum ledger_status ledger_command_new_id(uint8_t out[16], struct ledger_error *err)
+{
+	uint8_t random[8];
+	if (!chain_random(random, sizeof(random)))
+		return fail(err, LEDGER_IO, "the kernel gives no random bytes");
+	uuid_v7(time_now(), random, out);
+	return LEDGER_OK;
+}
+
 void ledger_command_once_id(
 	struct slice stream, struct slice name, struct slice key, uint8_t out[16])
 {

@@ -334,6 +334,18 @@ static void begin_waiting(struct ledger_commands *c)
 	}
 }
 
+enum ledger_status ledger_command_keep(struct ledger *l, const struct ledger_command *command,
+	const struct ledger_reply *reply, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf answer = { 0 };
+	uint8_t digest[EVENT_HASH_SIZE];
+	command_digest(command, digest);
+	ledger_reply_add(&answer, reply);
+	TRY(buf_check(&answer, err));
+	return command_keep_alone(l, command->id, digest, buf_slice(&answer),
+		time_now() + LEDGER_COMMAND_LIFE_MAX, err);
+}
+
 /* --- The outside ----------------------------------------------------------------------------- */
 
 enum ledger_status ledger_commands_open(struct ledger_commands **out,

@@ -66,6 +66,13 @@ enum ledger_status command_keep(struct ledger *l, const uint8_t id[16],
 	return stmt_run(l->store, st, err);
 }
 
+enum ledger_status command_keep_alone(struct ledger *l, const uint8_t id[16],
+	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
+	struct ledger_error *err)
+{
+	IN_TRANSACTION(l, command_keep(l, id, digest, answer, forget, err));
+}
+
 enum ledger_status command_forget(struct ledger *l, uint64_t now, struct ledger_error *err)
 {
 	static const enum sql which[] = { SQL_COMMAND_FORGET, SQL_SENT_FORGET };

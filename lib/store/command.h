@@ -23,6 +23,11 @@ enum ledger_status command_keep(struct ledger *l, const uint8_t id[16],
 	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
 	struct ledger_error *err);
 
+/* The same in a transaction of its own. */
+enum ledger_status command_keep_alone(struct ledger *l, const uint8_t id[16],
+	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
+	struct ledger_error *err);
+
 /* Forgets a bounded number of answers whose time is over. */
 enum ledger_status command_forget(struct ledger *l, uint64_t now, struct ledger_error *err);
 

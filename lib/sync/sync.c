@@ -58,7 +58,7 @@ static enum ledger_status lock(struct sync *s, struct ledger_error *err)
 	return hint(err, "stop that one first; 'fuser %s' names it", buf_text(&path));
 }
 
-static enum ledger_status watch(struct sync *s, int fd, struct ledger_error *err)
+enum ledger_status sync_watch(struct sync *s, int fd, struct ledger_error *err)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	if (fd >= 0 && epoll_ctl(s->poll, EPOLL_CTL_ADD, fd, &event))
@@ -66,12 +66,10 @@ static enum ledger_status watch(struct sync *s, int fd, struct ledger_error *err
 	return LEDGER_OK;
 }
 
-static enum ledger_status open_cluster(struct sync *s, struct cluster *c, struct ledger_error *err)
+struct link_options sync_link_options(const struct sync_cluster *o, const char *node)
 {
-	const struct sync_cluster *o = c->options;
-	size_t index = (size_t)(c - s->clusters);
-	struct link_options options = { .cluster = o->name,
-		.node = s->node,
+	return (struct link_options){ .cluster = o->name,
+		.node = node,
 		.urls = o->urls,
 		.n_urls = o->n_urls,
 		.credentials = o->credentials,
@@ -83,16 +81,23 @@ static enum ledger_status open_cluster(struct sync *s, struct cluster *c, struct
 		.tls_cert = o->tls_cert,
 		.tls_key = o->tls_key,
 		.tls_hostname = o->tls_hostname };
+}
+
+static enum ledger_status open_cluster(struct sync *s, struct cluster *c, struct ledger_error *err)
+{
+	size_t index = (size_t)(c - s->clusters);
+	struct link_options options = sync_link_options(c->options, s->node);
 	char subject[SUBJECT_MAX];
 	struct slice heads[] = { slice_of(s->prefix), SLICE("sync"), SLICE("heads") };
 	struct slice range[] = { slice_of(s->prefix), SLICE("sync"), SLICE("range"),
 		slice_of(s->node) };
 	TRY(link_open(&c->link, &options, err));
-	TRY(watch(s, link_fd(c->link), err));
+	TRY(sync_watch(s, link_fd(c->link), err));
 	TRY(subject_of(subject, heads, 3, err));
 	TRY(link_subscribe(c->link, slice_of(subject), tag_of(TAG_HEADS, 0, index), err));
 	TRY(subject_of(subject, range, 4, err));
-	return link_subscribe(c->link, slice_of(subject), tag_of(TAG_RANGE, 0, index), err);
+	TRY(link_subscribe(c->link, slice_of(subject), tag_of(TAG_RANGE, 0, index), err));
+	return serve_cluster(s, index, err);
 }
 
 /* By priority, as they stand where that is equal. */
@@ -137,7 +142,8 @@ static enum ledger_status start(struct sync *s, struct ledger_error *err)
 	s->chains = calloc(CHAINS_MAX, sizeof(*s->chains));
 	if (s->poll < 0 || !s->tracks || !s->sources || !s->chains)
 		return fail_errno(err, "cannot start");
-	TRY(watch(s, s->options->wake_fd, err));
+	TRY(sync_watch(s, s->options->wake_fd, err));
+	TRY(serve_open(s, err));
 	TRY(open_clusters(s, err));
 	TRY(route_start(s, err));
 	s->changed = true;
@@ -165,6 +171,7 @@ void sync_close(struct sync *s)
 {
 	if (!s)
 		return;
+	serve_close(s);
 	for (size_t i = 0; i < s->n_clusters; i++)
 		link_close(s->clusters[i].link);
 	if (s->chains)
@@ -187,6 +194,7 @@ static void connected(struct sync *s, size_t cluster, const struct link_event *e
 	c->up = true;
 	c->failures = c->rest = 0;
 	track_connected(s, cluster);
+	serve_connected(s, cluster);
 	heads_soon(s, 0);
 }
 
@@ -207,13 +215,20 @@ static enum ledger_status message(
 {
 	if (tag_kind(event->tag) == TAG_HEADS)
 		return heads_take(s, cluster, event->data, err);
-	repair_queue(s, cluster, event);
+	if (tag_kind(event->tag) == TAG_COMMAND)
+		serve_message(s, cluster, event);
+	else
+		repair_queue(s, cluster, event);
 	return LEDGER_OK;
 }
 
 static enum ledger_status dispatch(
 	struct sync *s, size_t cluster, const struct link_event *event, struct ledger_error *err)
 {
+	if (tag_kind(event->tag) == TAG_QUEUE) {
+		serve_queue(s, event);
+		return LEDGER_OK;
+	}
 	switch (event->kind) {
 	case LINK_UP:
 		connected(s, cluster, event);
@@ -293,6 +308,7 @@ static enum ledger_status step(struct sync *s, struct ledger_error *err)
 		TRY(listen_to(s, i, err));
 	TRY(take_commit(s, err));
 	TRY(settle_owners(s, err));
+	TRY(serve_step(s, err));
 	if (s->changed || s->now >= s->looked + LOOK_INTERVAL) {
 		s->changed = false;
 		s->looked = s->now;
