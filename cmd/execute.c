@@ -5,8 +5,6 @@
 #include "output.h"
 #include "settings.h"
 
-#include "../lib/own.h"
-
 #include "../lib/base/banned.h"
 
 /* --- Whose ----------------------------------------------------------------------------------- */
@@ -29,14 +27,15 @@ enum ledger_status execute_whose(
 		out->domain = slice_of(type->domain);
 	if (!type || !type->owned || !slice_cut(stream, '/', &type_name, &key))
 		return LEDGER_OK;
-	enum ledger_status status = ledger_owner_of(l, type_name, key, &owner, err);
-	if (status == LEDGER_NO || (status == LEDGER_OK && !owner.node.ptr))
+	enum ledger_status status = ledger_owner_of(l, type_name, key, &out->owner, err);
+	if (status == LEDGER_NO || (status == LEDGER_OK && !out->owner.node.ptr))
 		return not_owned(stream, err);
 	TRY(status);
-	out->here = slice_is(owner.node, ledger_node(l));
-	out->domain = owner.domain;
-	if (owner.node.len < sizeof(out->node))
-		memcpy(out->node, owner.node.ptr, owner.node.len);
+	out->owned = true;
+	out->here = slice_is(out->owner.node, ledger_node(l));
+	out->domain = out->owner.domain;
+	if (out->owner.node.len < sizeof(out->node))
+		memcpy(out->node, out->owner.node.ptr, out->owner.node.len);
 	return LEDGER_OK;
 }
 
@@ -46,8 +45,9 @@ static enum ledger_status owned_here(
 	struct whose whose;
 	TRY(execute_whose(l, stream, &whose, err));
 	*domain = whose.domain;
+	/* Not on offer, not waiting for what its owner before recorded: else the program would run in vain. */
 	if (whose.here)
-		return LEDGER_OK;
+		return whose.owned ? ledger_owner_may_write(l, &whose.owner, err) : LEDGER_OK;
 	fail(err, LEDGER_NOT_OWNER, "stream %.*s is owned by %s, not by %s",
 		(int)(stream.len < 100 ? stream.len : 100), stream.ptr, whose.node, ledger_node(l));
 	return hint(err, "send it there");

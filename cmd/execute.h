@@ -2,6 +2,7 @@
 #ifndef CMD_EXECUTE_H
 #define CMD_EXECUTE_H
 
+#include "../lib/own.h"
 #include "../lib/send.h"
 
 /* Fills all but answered and context. */
@@ -10,8 +11,10 @@ void execute_options(struct ledger_commands_options *out, struct ledger *l);
 /* Who executes commands for a stream. */
 struct whose {
 	bool here;
-	char node[65];	     /* where not here */
-	struct slice domain; /* of the stream; absent: not known. Valid until the next call */
+	char node[65]; /* where not here */
+	bool owned;
+	struct ledger_owner owner; /* where owned; words are valid until the next call */
+	struct slice domain;	   /* of the stream; absent: not known */
 };
 
 /*

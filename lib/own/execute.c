@@ -144,7 +144,7 @@ static enum ledger_status look_up(
 	CLEANUP_BUF struct buf answer = { 0 };
 	struct ledger_reply reply = { 0 };
 	uint8_t digest[EVENT_HASH_SIZE];
-	TRY(command_find(c->ledger, job->command.id, over, digest, &answer, err));
+	TRY(command_lookup(c->ledger, job->command.id, over, digest, &answer, err));
 	if (!*over)
 		return LEDGER_OK;
 	if (memcmp(digest, job->digest, sizeof(digest)) != 0) {

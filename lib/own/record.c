@@ -58,7 +58,7 @@ static enum ledger_status check_known(
 	CLEANUP_BUF struct buf answer = { 0 };
 	uint8_t digest[EVENT_HASH_SIZE];
 	bool found;
-	TRY(command_find(c->ledger, job->command.id, &found, digest, &answer, err));
+	TRY(command_lookup(c->ledger, job->command.id, &found, digest, &answer, err));
 	return found ? fail(err, LEDGER_CONFLICT, "the command was executed meanwhile") : LEDGER_OK;
 }
 

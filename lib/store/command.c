@@ -21,7 +21,7 @@
 
 /* --- Answers --------------------------------------------------------------------------------- */
 
-enum ledger_status command_find(struct ledger *l, const uint8_t id[16], bool *found,
+enum ledger_status command_lookup(struct ledger *l, const uint8_t id[16], bool *found,
 	uint8_t digest[EVENT_HASH_SIZE], struct buf *answer, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
@@ -45,7 +45,7 @@ enum ledger_status ledger_command_answer(struct ledger *l, const uint8_t id[16],
 	CLEANUP_BUF struct buf answer = { 0 };
 	uint8_t digest[EVENT_HASH_SIZE];
 	bool found;
-	TRY(command_find(l, id, &found, digest, &answer, err));
+	TRY(command_lookup(l, id, &found, digest, &answer, err));
 	if (!found)
 		return fail(err, LEDGER_NO, "nothing is known of that command here");
 	struct slice text = arena_copy(arena, buf_slice(&answer));

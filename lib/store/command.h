@@ -7,7 +7,7 @@
 
 /* The answer that was kept for a command, as ledger_reply_add wrote it, and the digest of its content.
  * *found tells whether there is one; `answer` is filled then. */
-enum ledger_status command_find(struct ledger *l, const uint8_t id[16], bool *found,
+enum ledger_status command_lookup(struct ledger *l, const uint8_t id[16], bool *found,
 	uint8_t digest[EVENT_HASH_SIZE], struct buf *answer, struct ledger_error *err);
 
 /* Is an event of that id in this ledger? */

@@ -17,9 +17,7 @@ struct stmt;
 	"('domain'), ('chain'), ('signing_key'), ('event'), ('term'), ('stream'), ('mark'), "      \
 	"('seal'), ('cursor'), ('snapshot'), ('parked'), ('failing'), ('branch'), "                \
 	"('settlement'), ('ownership'), ('owner'), "                                               \
-	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head')"
-	"('settlement'), "                                                                         \
-	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head'), " \
+	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head'), "      \
 	"('command'), ('sent'), ('command_count')"
 
 enum store_mode {
