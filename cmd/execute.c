@@ -20,7 +20,6 @@ enum ledger_status execute_whose(
 	struct ledger *l, struct slice stream, struct whose *out, struct ledger_error *err)
 {
 	const struct stream_type_settings *type = settings_stream_type(stream);
-	struct ledger_owner owner = { 0 };
 	struct slice type_name, key;
 	*out = (struct whose){ .here = true };
 	if (type && type->domain)

@@ -188,6 +188,19 @@ static enum ledger_status add_lists(
 	return LEDGER_OK;
 }
 
+static enum ledger_status add_command_count(
+	const struct ledger_command_count *count, void *context, struct ledger_error *err)
+{
+	struct exposition *x = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	if (!x->name || strcmp(x->name, "commands") != 0)
+		begin_family(x, "commands", "What became of commands, since the ledger was made.");
+	add_label(&labels, "what", count->what);
+	TRY(buf_check(&labels, err));
+	add_sample(x, &labels, count->number);
+	return buf_check(&x->text, err);
+}
+
 static void done(struct exposition *x)
 {
 	buf_done(&x->text);
@@ -205,6 +218,7 @@ enum ledger_status status_print_prometheus(
 	add_verify(&x);
 	add_trouble(&x);
 	TRY(add_lists(l, &x, err));
+	TRY(ledger_command_counts(l, add_command_count, &x, err));
 	TRY(buf_check(&x.text, err));
 	out_slice(buf_slice(&x.text));
 	return LEDGER_OK;

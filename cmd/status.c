@@ -307,6 +307,29 @@ static enum ledger_status is_any_peer(
 	return LEDGER_OK;
 }
 
+static enum ledger_status add_command_count(
+	const struct ledger_command_count *count, void *context, struct ledger_error *err)
+{
+	struct buf *line = context;
+	(void)err;
+	buf_addf(line, "%s%" PRIu64 " %.*s", line->len ? ", " : "", count->number,
+		SLICE_ARG(count->what));
+	return LEDGER_OK;
+}
+
+/* Only where there were any. */
+static enum ledger_status add_commands(struct ledger *l, struct buf *out, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf line = { 0 };
+	TRY(ledger_command_counts(l, add_command_count, &line, err));
+	if (line.len == 0)
+		return LEDGER_OK;
+	add_field(out, "commands");
+	escape_slice(out, buf_slice(&line), false);
+	buf_add_char(out, '\n');
+	return LEDGER_OK;
+}
+
 static void print_header(const char *line);
 
 /* Nothing where no serve-sync ever ran. */
@@ -341,6 +364,7 @@ static enum ledger_status print_text(
 	add_events(&text, facts);
 	add_verify(&text, facts);
 	add_trouble(&text, facts);
+	TRY(add_commands(l, &text, err));
 	TRY(buf_check(&text, err));
 	out_slice(buf_slice(&text));
 	if (facts->newest)

@@ -4,6 +4,7 @@
 
 #include "../lib/own.h"
 #include "../lib/peers.h"
+#include "../lib/send.h"
 #include "opt.h"
 
 struct owner_facts {
