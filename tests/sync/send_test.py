@@ -115,7 +115,7 @@ def without_the_owners_daemon_it_is_unreachable_at_once_and_stored_with_async():
         wait_for("its answer", lambda: a.run("send", "--status", stored["id"], expect=None).returncode == 0)
         b.stop()
         b.serve()
-        send(a, "product/1", "price")
+        wait_for("the daemon", lambda: a.run("send", "product/1", "price", expect=None).returncode == 0)
         assert runs(b) == 2
 
 
