@@ -22,7 +22,7 @@ static struct opt_list tag_list, meta_list, fail_if_list;
 static struct opt_u64 schema, after, wait_nodes;
 static uint64_t within;
 static uint64_t batch = 10000;
-static bool atomic, create, dry_run;
+static bool atomic, at_owner, create, dry_run;
 
 static const struct opt opts[] = {
 	{ 'd', "domain", "business area of the event", "<domain>", .str = &domain,
@@ -46,6 +46,7 @@ static const struct opt opts[] = {
 		.list = &fail_if_list },
 	{ 0, "after", "ask --fail-if only behind this position", "<position>",
 		.maybe_u64 = &after },
+	{ 0, "at-owner", "let the owner of the stream record it", NULL, .flag = &at_owner },
 	{ 0, "cursor", "move a cursor in the same transaction", "<NAME=POS>", .str = &cursor,
 		.complete = COMPLETE_CURSOR },
 	{ 0, "atomic", "all lines in one transaction", NULL, .flag = &atomic },
@@ -97,6 +98,14 @@ static enum ledger_status check_flags(bool from_lines, struct ledger_error *err)
 	}
 	if (id && once)
 		return fail(err, LEDGER_USAGE, "--id and --once both give the id");
+	if (at_owner &&
+		(from_lines || create || dry_run || wait_nodes.given || cursor || fail_if_list.n)) {
+		fail(err, LEDGER_USAGE,
+			"--at-owner goes with one event as operands, and of the conditions with "
+			"--expect "
+			"alone");
+		return hint(err, "for many, write a command for each: see ledgerbox send");
+	}
 	if (once && !once[0]) {
 		fail(err, LEDGER_USAGE, "--once has an empty key");
 		return hint(err,
@@ -310,6 +319,8 @@ static enum ledger_status append_operands(const struct append *a, int n, char **
 	struct ledger_answer answer;
 	TRY(operands_payload(n, operands, &text, &d.event.payload, err));
 	TRY(append_complete(a, 1, &d, arena, &event, err));
+	if (a->at_owner)
+		return append_at_owner(a, &event, err);
 	TRY(record_one(a, &event, &answer, err));
 	return answer_one(a, &answer, err);
 }
@@ -327,6 +338,7 @@ static enum ledger_status read_flags(
 	a->has_id = id;
 	a->once = slice_of(once);
 	a->dry_run = dry_run;
+	a->at_owner = at_owner;
 	a->batch = (size_t)batch;
 	TRY(read_condition(&a->condition, arena, err));
 	return read_defaults(&a->defaults, arena, err);

@@ -272,3 +272,20 @@ EOC
 	works ledgerbox status --format json
 	[ "$(jq -c '[.commands.executed, .commands.refused]' <<< "$output")" = '[1,1]' ]
 }
+
+@test "append --at-owner is a command that needs no handler" {
+	a_config
+	sed -i 's/{domain: inventory}/{domain: inventory, owned: true}/' ledger.yaml
+	ledgerbox append --create -d inventory -t made -s product/sku-1 1 > /dev/null
+	works ledgerbox append --at-owner --once a --expect 1 -t priced -s product/sku-1 --tag a:1 --meta by=me price:=9
+	first=$output
+	works ledgerbox append --at-owner --once a --expect 1 -t priced -s product/sku-1 --tag a:1 --meta by=me price:=9
+	[ "$output" = "$first" ]
+	[ "$(events)" -eq 2 ]
+	[ "$(ledgerbox tail -n 1 --format json | jq -c '[.type, .tags, .payload, .metadata]')" = '["priced",["a:1"],{"price":9},{"by":"me"}]' ]
+	[ "${first%% *}" = "$(ledgerbox tail -n 1 --format json | jq .position)" ]
+	fails 10 ledgerbox append --at-owner --expect 1 -t priced -s product/sku-1 1
+	fails 11 ledgerbox append --at-owner -t priced -s product/sku-2 1
+	fails 12 ledgerbox append --at-owner -d inventory -t priced 1
+	fails 2 ledgerbox append --at-owner -t priced -s product/sku-1 < /dev/null
+}

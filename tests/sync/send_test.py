@@ -97,6 +97,10 @@ def a_command_is_executed_by_the_owner_and_answered():
         assert send(b, "--once", "x", "product/1", "price")[0][0]["repeated"]
         assert send(a, "product/1", "nothing", expect=12)[0][0]["code"] == "invalid"
         assert count(b, "executed") == 1 and count(b, "repeated") == 2
+        b.run("append", "-t", "priced", "-s", "product/1", "2")
+        place = a.run("append", "--at-owner", "-t", "priced", "-s", "product/1", "3", "--format", "json")
+        last = json.loads(b.run("tail", "-n", "1", "--format", "json").stdout)
+        assert json.loads(place.stdout)["hash"] == last["hash"] and last["origin"] == "b"
 
 
 def without_the_owners_daemon_it_is_unreachable_at_once_and_stored_with_async():
