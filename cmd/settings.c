@@ -201,7 +201,7 @@ static enum ledger_status each_setting(const struct rule *table,
 	for (const struct rule *rule = table; rule->key; rule++) {
 		if (rule->setting)
 			TRY(fn(rule, err));
-		if (rule->fields && !rule->names.check)
+		if (rule->fields && !rule->names.check && !rule->maps)
 			TRY(each_setting(rule->fields, fn, err));
 	}
 	return LEDGER_OK;
@@ -415,7 +415,7 @@ static void show_rules(
 		if (rule->setting)
 			each->fn(buf_text(key), rule->setting->value, rule->setting->source,
 				each->context);
-		else if (rule->fields && !rule->names.check)
+		else if (rule->fields && !rule->names.check && !rule->maps)
 			show_rules(rule->fields, value, key, each);
 		else if (value)
 			rule_show(&in_force.file, rule, value, key, show_from_config, (void *)each);

@@ -42,7 +42,7 @@ struct process {
 	size_t taken;	   /* … and was taken by process_line */
 	size_t out_max;	   /* bytes of output to keep, the rest is read and dropped; 0: stop reading
 			       * at `ahead` until lines are taken */
-	size_t ahead;	      /* bytes; 0: 64 KiB. The longest line has to fit */
+	size_t ahead;	   /* bytes; 0: 64 KiB. The longest line has to fit */
 	struct buf complaint; /* the end of what came from its stderr */
 };
 

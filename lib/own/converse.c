@@ -251,7 +251,7 @@ static void lines_step(struct ledger_commands *c, struct program *g)
 		if (process_has_ended(p))
 			process_add_end(&how, p->status);
 		else
-			buf_add_text(&how, "it closed its stdin or stdout");
+			buf_add_text(&how, "it closed its input or output");
 		give_up(c, g, LEDGER_UNREACHABLE, buf_text(&how));
 	}
 }

@@ -156,10 +156,9 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_COMMAND_FORGET] = "DELETE FROM command WHERE id IN (SELECT id FROM command "
 			       "WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
 	[SQL_SENT] = "SELECT node, stream, name, time, expires FROM sent WHERE id = ?1",
-	[SQL_SENT_KEEP] =
-		"INSERT INTO sent (id, node, stream, name, time, expires, forget) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET "
-		"node = ?2, stream = ?3, name = ?4, time = ?5, expires = ?6, forget = ?7",
+	[SQL_SENT_KEEP] = "INSERT INTO sent (id, node, stream, name, time, expires, forget) "
+			  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET "
+			  "node = ?2, stream = ?3, name = ?4, time = ?5, expires = ?6, forget = ?7",
 	[SQL_SENT_FORGET] = "DELETE FROM sent WHERE id IN (SELECT id FROM sent "
 			    "WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
 	[SQL_COMMAND_COUNT] = "INSERT INTO command_count (what, number, last) VALUES (?1, ?2, ?3) "
