@@ -42,7 +42,7 @@ class Stage:
         for name, domain in ((STREAM, "inventory"), ("ledger-_ledger", "_ledger"),
                              ("ledger-_ownership", "_ownership")):
             made = self.admin.ask("STREAM.CREATE." + name, **dict(
-                self.stream, name=name, subjects=["ledger.events.%s.*" % domain]))
+                self.stream, name=name, subjects=["ledger.events.%s.*" % domain], max_bytes=1 << 20))
             assert "error" not in made, made
         self.a = talk.Client(self.server.port, sign=self.sign, node="store-a", **self.who)
         self.b = talk.Client(self.server.port, node="store-b",
