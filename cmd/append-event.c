@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "claims.h"
 #include "input.h"
 #include "settings.h"
 #include "tags.h"
@@ -107,10 +108,13 @@ enum ledger_status append_complete(const struct append *a, uint64_t nth, struct 
 	TRY(check_present(&d->event, err));
 	TRY(check_domain(d->event.domain, &domain, err));
 	if (a->condition.expect != LEDGER_EXPECT_ANY && !d->event.stream.ptr) {
-		fail(err, LEDGER_INVALID, "--expect asks about a stream, and the event has none");
+		fail(err, LEDGER_INVALID, "%s asks about a stream, and the event has none",
+			a->condition.create ? "--create" : "--expect");
 		return hint(err, "give -s TYPE/KEY");
 	}
 	append_wait_touch(d->event.domain);
+	if (a->condition.create && nth == 1 && !a->dry_run)
+		TRY(claims_win(a->ledger, d->event.domain, d->event.stream, err));
 	TRY(tags_from(domain, d, arena, err));
 	TRY(give_id(a, nth, &d->event, err));
 	return draft_finish(d, arena, event, err);

@@ -4,10 +4,13 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "../lib/own.h"
 #include "answers.h"
+#include "claims.h"
 #include "command.h"
 #include "operands.h"
 #include "output.h"
+#include "settings.h"
 
 #include "../lib/base/banned.h"
 
@@ -19,7 +22,7 @@ static struct opt_list tag_list, meta_list, fail_if_list;
 static struct opt_u64 schema, after, wait_nodes;
 static uint64_t within;
 static uint64_t batch = 10000;
-static bool atomic, dry_run;
+static bool atomic, at_owner, create, dry_run;
 
 static const struct opt opts[] = {
 	{ 'd', "domain", "business area of the event", "<domain>", .str = &domain,
@@ -38,10 +41,12 @@ static const struct opt opts[] = {
 	{ 0, "schema", "version of the type, 1 by default", "<n>", .maybe_u64 = &schema },
 	{ 0, "time", "when it happened, now by default", "<time>", .str = &when },
 	{ 0, "expect", "version that the stream must have", "<any|none|exists|N>", .str = &expect },
+	{ 0, "create", "a new stream: claim it, and --expect none", NULL, .flag = &create },
 	{ 0, "fail-if", "refuse if an event matches, repeatable", "<query>",
 		.list = &fail_if_list },
 	{ 0, "after", "ask --fail-if only behind this position", "<position>",
 		.maybe_u64 = &after },
+	{ 0, "at-owner", "let the owner of the stream record it", NULL, .flag = &at_owner },
 	{ 0, "cursor", "move a cursor in the same transaction", "<NAME=POS>", .str = &cursor,
 		.complete = COMPLETE_CURSOR },
 	{ 0, "atomic", "all lines in one transaction", NULL, .flag = &atomic },
@@ -69,6 +74,7 @@ static const char *flag_of_one_event(void)
 		bool given;
 	} flags_of_one[] = {
 		{ "--expect", expect },
+		{ "--create", create },
 		{ "--fail-if", fail_if_list.n },
 		{ "--after", after.given },
 		{ "--cursor", cursor },
@@ -92,6 +98,14 @@ static enum ledger_status check_flags(bool from_lines, struct ledger_error *err)
 	}
 	if (id && once)
 		return fail(err, LEDGER_USAGE, "--id and --once both give the id");
+	if (at_owner &&
+		(from_lines || create || dry_run || wait_nodes.given || cursor || fail_if_list.n)) {
+		fail(err, LEDGER_USAGE,
+			"--at-owner goes with one event as operands, and of the conditions with "
+			"--expect "
+			"alone");
+		return hint(err, "for many, write a command for each: see ledgerbox send");
+	}
 	if (once && !once[0]) {
 		fail(err, LEDGER_USAGE, "--once has an empty key");
 		return hint(err,
@@ -110,6 +124,14 @@ static enum ledger_status check_flags(bool from_lines, struct ledger_error *err)
 static enum ledger_status read_expect(struct ledger_condition *c, struct ledger_error *err)
 {
 	struct slice word = slice_of(expect);
+	c->create = create;
+	if (create) {
+		c->expect = LEDGER_EXPECT_NONE;
+		return !expect || slice_is(word, "none")
+			       ? LEDGER_OK
+			       : fail(err, LEDGER_USAGE, "--create means --expect none, not %.64s",
+					 expect);
+	}
 	if (!expect || slice_is(word, "any"))
 		return LEDGER_OK;
 	if (slice_is(word, "none"))
@@ -297,6 +319,8 @@ static enum ledger_status append_operands(const struct append *a, int n, char **
 	struct ledger_answer answer;
 	TRY(operands_payload(n, operands, &text, &d.event.payload, err));
 	TRY(append_complete(a, 1, &d, arena, &event, err));
+	if (a->at_owner)
+		return append_at_owner(a, &event, err);
 	TRY(record_one(a, &event, &answer, err));
 	return answer_one(a, &answer, err);
 }
@@ -314,6 +338,7 @@ static enum ledger_status read_flags(
 	a->has_id = id;
 	a->once = slice_of(once);
 	a->dry_run = dry_run;
+	a->at_owner = at_owner;
 	a->batch = (size_t)batch;
 	TRY(read_condition(&a->condition, arena, err));
 	return read_defaults(&a->defaults, arena, err);
@@ -335,6 +360,16 @@ static enum ledger_status record(const struct append *a, int argc, char **argv, 
 	return atomic || dry_run ? append_atomic(a, err) : append_lines(a, err);
 }
 
+/* What this node owes to those it offered streams to; an offer that has expired ends here. */
+static enum ledger_status settle_owners(struct ledger *l, struct ledger_error *err)
+{
+	uint64_t done;
+	do
+		TRY(ledger_own_step(l, &done, err));
+	while (done);
+	return LEDGER_OK;
+}
+
 static enum ledger_status run(struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	CLEANUP_ARENA struct arena arena = { 0 };
@@ -342,13 +377,17 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	if (within && !wait_nodes.given)
 		return fail(err, LEDGER_USAGE, "--within goes with --wait");
 	TRY(read_flags(&a, argc == 0, &arena, err));
+	if (!dry_run && settings.n_owned)
+		TRY(settle_owners(l, err));
 	if (dry_run)
 		note("dry run: nothing is recorded, the answers are what they would be");
 	if (argc == 0)
 		note_terminal("event lines");
 	if (argc == 1 && strcmp(argv[0], "-") == 0)
 		note_terminal("the payload");
-	TRY(record(&a, argc, argv, &arena, err));
+	enum ledger_status status = record(&a, argc, argv, &arena, err);
+	claims_done();
+	TRY(status);
 	if (!wait_nodes.given || dry_run)
 		return LEDGER_OK;
 	return append_wait(l, wait_nodes.value, within ? within : 10 * TIME_SECOND, err);

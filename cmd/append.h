@@ -17,6 +17,7 @@ struct append {
 	uint8_t id[16];
 	struct slice once; /* KEY; absent: none */
 	bool dry_run;
+	bool at_owner;
 	size_t batch; /* events in a transaction, at most */
 };
 
@@ -32,6 +33,10 @@ enum ledger_status append_lines(const struct append *a, struct ledger_error *err
 
 /* Records them all or none, or checks them in a dry run; append-atomic.c. */
 enum ledger_status append_atomic(const struct append *a, struct ledger_error *err);
+
+/* append-at-owner.c: has it recorded by the owner of its stream. */
+enum ledger_status append_at_owner(
+	const struct append *a, const struct ledger_new *event, struct ledger_error *err);
 
 /* append-wait.c: remembers a domain that is appended to. */
 void append_wait_touch(struct slice domain);

@@ -18,6 +18,8 @@ extern const struct command cmd_snapshot;
 extern const struct command cmd_cursor;
 extern const struct command cmd_quarantine;
 extern const struct command cmd_fork;
+extern const struct command cmd_own;
+extern const struct command cmd_send;
 extern const struct command cmd_serve_sync;
 extern const struct command cmd_recover;
 extern const struct command cmd_backup;
@@ -38,6 +40,8 @@ const struct command *const commands[] = {
 	&cmd_cursor,
 	&cmd_quarantine,
 	&cmd_fork,
+	&cmd_own,
+	&cmd_send,
 	&cmd_serve_sync,
 	&cmd_recover,
 	&cmd_backup,
@@ -108,6 +112,8 @@ struct ledger_options command_ledger_options(enum ledger_mode mode)
 		.state_dir = settings.state_dir,
 		.group = settings.group,
 		.timeout = settings.timeout,
+		.owned = settings.owned,
+		.n_owned = settings.n_owned,
 	};
 }
 

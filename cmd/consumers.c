@@ -43,8 +43,7 @@ static enum ledger_status form_type(
 	return refuse(text, "is not an event type", "1 to 128 of A-Z a-z 0-9 _ - . :", err);
 }
 
-/* Any text that can be an argument of a program. */
-static enum ledger_status form_argument(
+enum ledger_status consumers_argument(
 	struct slice text, const struct form *form, uint64_t *number, struct ledger_error *err)
 {
 	(void)form, (void)number;
@@ -86,7 +85,7 @@ const struct rule consumers_handler[] = {
 	{ "domain", .is = { form_token } },
 	{ "type", .is = { form_type } },
 	{ "schema", .is = { form_number, 1, INT64_MAX, "1 or more" } },
-	{ "exec", .items = { form_argument } },
+	{ "exec", .items = { consumers_argument } },
 	{ "mode", .is = { form_choice, .choices = modes } },
 	{ "start", .is = { form_start } },
 	{ "timeout", .is = { form_duration, MILLISECOND, 24 * 3600 * TIME_SECOND, "1ms to 1d" } },
@@ -143,30 +142,38 @@ static uint64_t number_of(const struct builder *b, const char *key, uint64_t fal
 	return number;
 }
 
-static enum ledger_status missing(const struct builder *b, const char *key, const char *advice)
+enum ledger_status consumers_missing(const struct rule_file *file, const struct yaml *value,
+	const char *key, const char *advice, struct ledger_error *err)
 {
-	fail(b->err, LEDGER_USAGE, "'%s' is missing", key);
-	hint(b->err, "%s", advice);
-	return rule_fail_at(b->file, b->value, b->err);
+	fail(err, LEDGER_USAGE, "'%s' is missing", key);
+	hint(err, "%s", advice);
+	return rule_fail_at(file, value, err);
 }
 
-static enum ledger_status build_exec(const struct builder *b, struct ledger_handler *h)
+static enum ledger_status missing(const struct builder *b, const char *key, const char *advice)
 {
-	const struct yaml *list = yaml_get(b->value, "exec"), *item = list ? list->first : NULL;
-	const char **argv = arena_array(b->arena, count(list) + 1, sizeof(*argv));
+	return consumers_missing(b->file, b->value, key, advice, b->err);
+}
+
+enum ledger_status consumers_exec(const struct rule_file *file, const struct yaml *value,
+	struct arena *arena, const char *const **out, struct ledger_error *err)
+{
+	const struct yaml *list = yaml_get(value, "exec"), *item = list ? list->first : NULL;
+	const char **argv = arena_array(arena, count(list) + 1, sizeof(*argv));
 	size_t n = 0;
 	if (!item)
-		return missing(b, "exec", "the program and its arguments: exec: [./low-stock]");
+		return consumers_missing(file, value, "exec",
+			"the program and its arguments: exec: [./low-stock]", err);
 	if (!argv)
-		return no_memory(b->err);
+		return no_memory(err);
 	if (!memchr(item->text.ptr, '/', item->text.len)) {
 		refuse(item->text, "is not a path",
-			"write where the program is, such as /usr/bin/jq or ./low-stock", b->err);
-		return rule_fail_at(b->file, item, b->err);
+			"write where the program is, such as /usr/bin/jq or ./low-stock", err);
+		return rule_fail_at(file, item, err);
 	}
 	for (; item; item = item->next)
 		argv[n++] = item->text.ptr;
-	h->exec = argv;
+	*out = argv;
 	return LEDGER_OK;
 }
 
@@ -203,7 +210,7 @@ static enum ledger_status build_handler(const struct builder *b, struct ledger_h
 	h->retries = number_of(b, "retries", RETRIES_DEFAULT);
 	h->park_after = number_of(b, "park_after", 0);
 	TRY(build_start(b, h));
-	return build_exec(b, h);
+	return consumers_exec(b->file, b->value, b->arena, &h->exec, b->err);
 }
 
 static enum ledger_status build_handlers(struct builder *b, const struct yaml *map)
@@ -353,6 +360,33 @@ enum ledger_status consumers_load(size_t i, struct arena *arena, struct ledger_e
 		TRY(read_file(settings.schemas[i], &text, err));
 	settings.projections[i].schema = arena_copy(arena, text.len ? buf_slice(&text) : SLICE(""));
 	return settings.projections[i].schema.ptr ? LEDGER_OK : no_memory(err);
+}
+
+/* --- Their environment ------------------------------------------------------------------------- */
+
+/* One variable of ours that programs get too, as "NAME=value"; NULL where it is not set. */
+static const char *inherited(const char *name, struct buf *text)
+{
+	const char *value = getenv(name);
+	buf_reset(text);
+	buf_addf(text, "%s=%s", name, value ? value : "");
+	return value && !text->failed ? buf_text(text) : NULL;
+}
+
+const char *const *consumers_environment(void)
+{
+	static const char *items[8];
+	static struct buf texts[4];
+	static const char *const names[] = { "HOME", "TZ", "USER", "LOGNAME" };
+	size_t n = 0;
+	items[n++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	items[n++] = "LC_ALL=C.UTF-8";
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		items[n] = inherited(names[i], &texts[i]);
+		n += items[n] != NULL;
+	}
+	items[n] = NULL;
+	return items;
 }
 
 /* --- Who could have written it --------------------------------------------------------------- */

@@ -50,6 +50,8 @@ static enum ledger_status build_stream_types(
 	void *array;
 	TRY(build_array(b, build_count(map), sizeof(*settings.stream_types), &array, err));
 	settings.stream_types = array;
+	TRY(build_array(b, build_count(map), sizeof(*settings.owned), &array, err));
+	settings.owned = array;
 	for (const struct yaml *value = map ? map->first : NULL; value; value = value->next) {
 		struct stream_type_settings *type =
 			&settings.stream_types[settings.n_stream_types++];
@@ -58,6 +60,10 @@ static enum ledger_status build_stream_types(
 		build_text(value, "domain", &type->domain);
 		build_bool(value, "owned", &type->owned);
 		build_number(value, "snapshot_every", form_number, &type->snapshot_every);
+		if (type->owned)
+			settings.owned[settings.n_owned++] =
+				(struct ledger_owned){ slice_of(type->name),
+					slice_of(type->domain) };
 	}
 	return LEDGER_OK;
 }

@@ -131,7 +131,8 @@ static const char rest[] =
 	"#upcast:\n"
 	"#  stock_adjusted: {1: \"json_set(:payload, '$.unit', 'piece')\"}\n"
 	"\n"
-	"# Commands (later).\n"
+	"# Commands that this node executes for streams it owns, each by a program; see "
+	"ledgerbox-send(1).\n"
 	"#commands:\n"
 	"#  - {stream_type: product, command: update_price, exec: [/usr/local/bin/update-price]}\n";
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "command.h"
+#include "consumers.h"
 #include "filter.h"
 #include "form.h"
 #include "output.h"
@@ -136,32 +137,6 @@ static void print_parked(const char *handler, const struct event *event, uint64_
 		note("%s: position %" PRIu64 " is parked: it %s", handler, event->position, reason);
 }
 
-/* One variable of ours that programs get too, as "NAME=value"; NULL where it is not set. */
-static const char *inherited(const char *name, struct buf *text)
-{
-	const char *value = getenv(name);
-	buf_reset(text);
-	buf_addf(text, "%s=%s", name, value ? value : "");
-	return value && !text->failed ? buf_text(text) : NULL;
-}
-
-/* Nothing else of this environment reaches a program. */
-static const char *const *environment(void)
-{
-	static const char *items[8];
-	static struct buf texts[4];
-	static const char *const names[] = { "HOME", "TZ", "USER", "LOGNAME" };
-	size_t n = 0;
-	items[n++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	items[n++] = "LC_ALL=C.UTF-8";
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		items[n] = inherited(names[i], &texts[i]);
-		n += items[n] != NULL;
-	}
-	items[n] = NULL;
-	return items;
-}
-
 void replay_fill_options(
 	struct ledger_replay_options *options, struct ledger *reader, struct ledger *writer)
 {
@@ -170,7 +145,7 @@ void replay_fill_options(
 		.writer = writer,
 		.only = replay_args.is_filtered ? &replay_args.filter : NULL,
 		.limit = replay_args.limit.value,
-		.environment = environment(),
+		.environment = consumers_environment(),
 		.folder = settings.folder,
 		.is_stopping = signals_stop,
 		.wake = signals_wake(),

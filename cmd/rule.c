@@ -89,6 +89,8 @@ static enum ledger_status check_list(const struct rule_file *file, const struct 
 			TRY(check_text(file, &rule->items, item, err));
 		else
 			TRY(expect(file, item, YAML_MAP, "see ledgerbox-config(5)", err));
+		if (rule->maps && rule->fields)
+			TRY(check_map(file, rule->fields, item, rule->key, err));
 	}
 	return LEDGER_OK;
 }

@@ -21,7 +21,7 @@ struct rule {
 	struct form is;		   /* a text, */
 	struct form items;	   /* or a list of texts, */
 	const struct rule *fields; /* or (with `is`: as well) a mapping with these keys, */
-	bool maps;		   /* or a list of mappings of anything; */
+	bool maps;		   /* or a list of mappings: of anything, or with these fields; */
 	struct form names;	   /* if set: a mapping of names of this form to one of the above */
 	bool path;		   /* texts are paths, relative to the config */
 	struct setting *setting;   /* where the text is kept, see settings.c; NULL: nowhere */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "execute.h"
 #include "notify.h"
 #include "output.h"
 #include "settings.h"
@@ -88,6 +89,15 @@ static void say(bool warning, const char *what, const struct sync_field *fields,
 static void say_word(bool warning, const char *what, const char *key, const char *text)
 {
 	say(warning, what, (struct sync_field[]){ { key, slice_of(text), 0 }, { 0 } }, NULL);
+}
+
+/* What the program of a command writes to stderr. */
+static void said(const char *command, struct slice line, void *context)
+{
+	say(true, "handler",
+		(struct sync_field[]){
+			{ "command", slice_of(command), 0 }, { "said", line, 0 }, { 0 } },
+		context);
 }
 
 /* --- Signals --------------------------------------------------------------------------------------- */
@@ -291,7 +301,7 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 	CLEANUP_ARENA struct arena arena = { NULL };
 	CLEANUP_FD int signals = -1;
 	struct sync_options options = { .say = say };
-	(void)l;
+	struct ledger_commands_options execution;
 	(void)argc;
 	(void)argv;
 	TRY(check_args(err));
@@ -302,6 +312,9 @@ static enum ledger_status run(struct ledger *l, int argc, char **argv, struct le
 		return LEDGER_OK;
 	TRY(open_signals(&signals, err));
 	options.wake_fd = signals;
+	execute_options(&execution, l);
+	execution.said = said;
+	options.commands = &execution;
 	struct run r = { .signals = signals, .watchdog = notify_interval() };
 	TRY(run_engine(&r, l, &options, err));
 	if (r.again)

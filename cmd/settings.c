@@ -9,6 +9,7 @@
 #include "consumers.h"
 #include "domains.h"
 #include "lookup.h"
+#include "orders.h"
 #include "output.h"
 #include "reducers.h"
 #include "rule.h"
@@ -136,7 +137,7 @@ static const struct rule rules[] = {
 	{ "upcast", .names = { form_event_type } },
 	{ "projections", .names = { consumers_name }, .fields = consumers_projection },
 	{ "handlers", .names = { consumers_name }, .fields = consumers_handler },
-	{ "commands", .maps = true },
+	{ "commands", .maps = true, .fields = orders_command },
 	{ 0 },
 };
 
@@ -200,7 +201,7 @@ static enum ledger_status each_setting(const struct rule *table,
 	for (const struct rule *rule = table; rule->key; rule++) {
 		if (rule->setting)
 			TRY(fn(rule, err));
-		if (rule->fields && !rule->names.check)
+		if (rule->fields && !rule->names.check && !rule->maps)
 			TRY(each_setting(rule->fields, fn, err));
 	}
 	return LEDGER_OK;
@@ -349,6 +350,7 @@ static enum ledger_status build_lists(struct ledger_error *err)
 	const struct build build = { &in_force.file, &in_force.arena };
 	TRY(domains_build(&build, in_force.root, err));
 	TRY(consumers_build(&in_force.file, in_force.root, &in_force.arena, err));
+	TRY(orders_build(&in_force.file, in_force.root, &in_force.arena, err));
 	TRY(reducers_build(&in_force.file, in_force.root, &in_force.arena, err));
 	TRY(domains_check_names(&in_force.file, in_force.root, clusters_has, err));
 	TRY(clusters_build(&build, in_force.root, err));
@@ -413,7 +415,7 @@ static void show_rules(
 		if (rule->setting)
 			each->fn(buf_text(key), rule->setting->value, rule->setting->source,
 				each->context);
-		else if (rule->fields && !rule->names.check)
+		else if (rule->fields && !rule->names.check && !rule->maps)
 			show_rules(rule->fields, value, key, each);
 		else if (value)
 			rule_show(&in_force.file, rule, value, key, show_from_config, (void *)each);

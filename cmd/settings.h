@@ -9,6 +9,7 @@
 #include "../lib/ledger.h"
 #include "../lib/replay.h"
 #include "../lib/fold.h"
+#include "../lib/send.h"
 
 /* tags_from: {name: path}: a tag `name:value` is taken from payload or metadata at append. */
 struct tag_source {
@@ -66,12 +67,16 @@ struct settings {
 	size_t n_domains; /* 0: any domain is taken */
 	struct stream_type_settings *stream_types;
 	size_t n_stream_types;
+	struct ledger_owned *owned; /* those of them that are */
+	size_t n_owned;
 	const char *folder; /* of the config, where its programs run; NULL: the working folder */
 	struct ledger_handler *handlers;
 	size_t n_handlers;
 	struct ledger_projection *projections; /* their schema is read by consumers_load */
 	const char **schemas;		       /* its files; NULL: none */
 	size_t n_projections;
+	struct ledger_command_handler *commands;
+	size_t n_commands;
 	struct ledger_rules rules;	   /* reducers and upcasters */
 	struct cluster_settings *clusters; /* in the order in which they are tried */
 	size_t n_clusters;

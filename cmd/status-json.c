@@ -126,6 +126,8 @@ static void add_trouble(struct buf *out, const struct facts *facts)
 	add_u64(out, "quarantined", facts->trouble.quarantined);
 	add_u64(out, "waiting", facts->trouble.waiting);
 	add_u64(out, "dropped", facts->trouble.dropped);
+	add_u64(out, "contested", facts->owners.counts.contested);
+	add_u64(out, "offered", facts->owners.counts.moving);
 }
 
 static void add_verify(struct buf *out, const struct facts *facts)
@@ -245,6 +247,18 @@ static enum ledger_status add_finding(
 	return buf_check(items->out, err);
 }
 
+static enum ledger_status add_command_count(
+	const struct ledger_command_count *count, void *context, struct ledger_error *err)
+{
+	struct items *items = context;
+	(void)err;
+	buf_add_text(items->out, items->any ? "," : "");
+	json_add_string(items->out, count->what);
+	buf_addf(items->out, ":%" PRIu64, count->number);
+	items->any = true;
+	return LEDGER_OK;
+}
+
 enum ledger_status status_print_json(
 	struct ledger *l, const struct facts *facts, struct ledger_error *err)
 {
@@ -264,7 +278,10 @@ enum ledger_status status_print_json(
 	TRY(add_others(l, &text, err));
 	buf_add_text(&text, "],\"consumers\":[");
 	TRY(status_each_consumer(l, facts, add_consumer, &text, err));
-	buf_add_text(&text, "]}");
+	struct items counts = { l, &text, false };
+	buf_add_text(&text, "],\"commands\":{");
+	TRY(ledger_command_counts(l, add_command_count, &counts, err));
+	buf_add_text(&text, "}}");
 	TRY(buf_check(&text, err));
 	out_safe(buf_slice(&text));
 	out_text("\n");

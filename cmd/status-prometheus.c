@@ -112,6 +112,10 @@ static void add_trouble(struct exposition *x)
 	add_gauge(x, "quarantined", "Messages in quarantine that are open.", t->quarantined);
 	add_gauge(x, "waiting", "Of these, those whose key or format is not known.", t->waiting);
 	add_gauge(x, "dropped", "Messages that were refused and only counted.", t->dropped);
+	add_gauge(x, "contested_streams", "Streams that several nodes have claimed.",
+		x->facts->owners.counts.contested);
+	add_gauge(x, "offered_streams", "Streams on their way to another owner.",
+		x->facts->owners.counts.moving);
 }
 
 static void add_chain_labels(struct buf *out, const struct ledger_chain *chain)
@@ -349,6 +353,19 @@ static enum ledger_status add_others(
 	return ledger_peer_heads(l, add_peer_behind, &column, err);
 }
 
+static enum ledger_status add_command_count(
+	const struct ledger_command_count *count, void *context, struct ledger_error *err)
+{
+	struct exposition *x = context;
+	CLEANUP_BUF struct buf labels = { 0 };
+	if (!x->name || strcmp(x->name, "commands") != 0)
+		begin_family(x, "commands", "What became of commands, since the ledger was made.");
+	add_label(&labels, "what", count->what);
+	TRY(buf_check(&labels, err));
+	add_sample(x, &labels, count->number);
+	return buf_check(&x->text, err);
+}
+
 static void done(struct exposition *x)
 {
 	buf_done(&x->text);
@@ -368,6 +385,7 @@ enum ledger_status status_print_prometheus(
 	TRY(add_lists(l, &x, err));
 	TRY(add_consumers(l, &x, err));
 	TRY(add_others(l, &x, err));
+	TRY(ledger_command_counts(l, add_command_count, &x, err));
 	TRY(buf_check(&x.text, err));
 	out_slice(buf_slice(&x.text));
 	return LEDGER_OK;

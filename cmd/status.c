@@ -75,6 +75,7 @@ enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct le
 	TRY(ledger_chains(l, see_chain, facts, err));
 	TRY(ledger_cursors(l, see_cursor, facts, err));
 	TRY(ledger_trouble(l, &facts->trouble, err));
+	TRY(owner_facts_gather(l, &facts->owners, err));
 	enum ledger_status status = ledger_last_verify(l, &facts->last, err);
 	if (status != LEDGER_OK && status != LEDGER_NO)
 		warn("cannot read what the last verify left: %s", err->text);
@@ -288,6 +289,29 @@ static enum ledger_status print_consumer(
 	return LEDGER_OK;
 }
 
+static enum ledger_status add_command_count(
+	const struct ledger_command_count *count, void *context, struct ledger_error *err)
+{
+	struct buf *line = context;
+	(void)err;
+	buf_addf(line, "%s%" PRIu64 " %.*s", line->len ? ", " : "", count->number,
+		SLICE_ARG(count->what));
+	return LEDGER_OK;
+}
+
+/* Only where there were any. */
+static enum ledger_status add_commands(struct ledger *l, struct buf *out, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf line = { 0 };
+	TRY(ledger_command_counts(l, add_command_count, &line, err));
+	if (line.len == 0)
+		return LEDGER_OK;
+	add_field(out, "commands");
+	escape_slice(out, buf_slice(&line), false);
+	buf_add_char(out, '\n');
+	return LEDGER_OK;
+}
+
 static enum ledger_status print_text(
 	struct ledger *l, struct facts *facts, struct ledger_error *err)
 {
@@ -297,6 +321,8 @@ static enum ledger_status print_text(
 	add_verify(&text, facts);
 	add_sync(&text, facts);
 	TRY(status_each_finding(l, facts, add_finding, &text, err));
+	owner_facts_add_text(&text, &facts->owners);
+	TRY(add_commands(l, &text, err));
 	TRY(buf_check(&text, err));
 	out_slice(buf_slice(&text));
 	if (facts->newest)

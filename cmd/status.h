@@ -2,7 +2,9 @@
 #ifndef CMD_STATUS_H
 #define CMD_STATUS_H
 
+#include "../lib/own.h"
 #include "../lib/peers.h"
+#include "../lib/send.h"
 #include "opt.h"
 
 enum daemon_state { DAEMON_UNKNOWN, DAEMON_STOPPED, DAEMON_RUNNING };
@@ -35,6 +37,11 @@ struct consumers_facts {
 	uint64_t parked;
 };
 
+struct owner_facts {
+	struct ledger_owner_counts counts;
+	char contested[300]; /* the first of them, with their owners */
+};
+
 struct facts {
 	const char *file;
 	uint64_t now; /* the wall clock, µs */
@@ -47,11 +54,18 @@ struct facts {
 	struct ledger_trouble trouble;
 	struct sync_facts sync;
 	struct consumers_facts consumers;
+	struct owner_facts owners;
 };
 
 #define CLEANUP_FACTS __attribute__((cleanup(facts_done)))
 enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct ledger_error *err);
 void facts_done(struct facts *facts);
+
+/* status-owners.c */
+enum ledger_status owner_facts_gather(
+	struct ledger *l, struct owner_facts *facts, struct ledger_error *err);
+/* Lines of the text, where there is anything to say. */
+void owner_facts_add_text(struct buf *out, const struct owner_facts *facts);
 
 /* µs from `then` to now; 0 where `then` lies ahead. */
 uint64_t facts_age(const struct facts *facts, uint64_t then);

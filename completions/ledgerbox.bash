@@ -15,4 +15,4 @@ _ledgerbox() {
 	done < <(ledgerbox __complete -- "${words[@]}" 2> /dev/null)
 }
 complete -F _ledgerbox ledgerbox \
-	ledger-{init,append,tail,show,verify,status,replay,state,snapshot,cursor,quarantine,fork,serve-sync,recover,backup,config}
+	ledger-{init,append,tail,show,verify,status,replay,state,snapshot,cursor,quarantine,fork,own,send,serve-sync,recover,backup,config}

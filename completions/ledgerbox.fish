@@ -15,6 +15,6 @@ function __ledgerbox_complete
         end
     end
 end
-for name in ledgerbox ledger-{init,append,tail,show,verify,status,replay,state,snapshot,cursor,quarantine,fork,serve-sync,recover,backup,config}
+for name in ledgerbox ledger-{init,append,tail,show,verify,status,replay,state,snapshot,cursor,quarantine,fork,own,send,serve-sync,recover,backup,config}
     complete -c $name -f -a '(__ledgerbox_complete)'
 end

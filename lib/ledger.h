@@ -45,6 +45,12 @@ enum ledger_mode {
 	LEDGER_MODE_WRITE
 };
 
+/* Streams of this type are written by their owners alone (own.h). */
+struct ledger_owned {
+	struct slice type;
+	struct slice domain; /* absent: in any */
+};
+
 struct ledger_options {
 	const char *path; /* the database */
 	enum ledger_mode mode;
@@ -59,6 +65,8 @@ struct ledger_options {
 		*state_dir; /* where the head file and verify's state live; NULL: none are kept */
 	const char *group;  /* group for files made beside the ledger; NULL: none */
 	uint64_t timeout;   /* µs to wait for a lock before LEDGER_BUSY */
+	const struct ledger_owned *owned;
+	size_t n_owned;
 };
 
 /* Makes an empty ledger for a node, refusing (LEDGER_REFUSED) to touch an existing file. */
@@ -135,6 +143,7 @@ struct ledger_condition {
 	uint64_t after;	     /* … behind this position */
 	struct slice cursor; /* moved in the same transaction; absent: none */
 	uint64_t cursor_position;
+	bool create; /* claim the stream, of an owned type, where nobody owns it */
 };
 
 /* The place an event got; what append answers after the commit. */
@@ -161,7 +170,8 @@ enum ledger_status ledger_check_new(const struct ledger_new *event, struct ledge
  * LEDGER_BUSY after the timeout; LEDGER_REFUSED for a copied or restored file, a clock outside
  * 2020-2200, another node's file; LEDGER_CONFLICT for an id known with other content (err->id), a
  * version or a condition; LEDGER_INVALID for what ledger_check_new refuses or a position that this
- * ledger has not reached.
+ * ledger has not reached. Of a stream of an owned type: LEDGER_NOT_OWNER where another node owns it, or
+ * nobody does and the condition does not say `create`; LEDGER_BUSY while it changes hands.
  */
 enum ledger_status ledger_begin(struct ledger *l, struct ledger_error *err);
 enum ledger_status ledger_add(struct ledger *l, const struct ledger_new *event,

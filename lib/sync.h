@@ -14,6 +14,7 @@
 #define SYNC_H
 
 #include "peers.h"
+#include "send.h"
 
 struct sync;
 
@@ -59,7 +60,10 @@ struct sync_options {
 	 * from streams, or answered. The ledger may be copied or restored until the first sync_turn. */
 	bool recover;
 	uint64_t heads_interval; /* µs between two statements; 0: 5 s */
-	int wake_fd;		 /* readable: sync_turn returns; -1: none */
+	/* How commands of other nodes are executed; answered and context are the engine's. NULL: they are
+	 * not. */
+	const struct ledger_commands_options *commands;
+	int wake_fd; /* readable: sync_turn returns; -1: none */
 	/* Told of everything worth knowing: `what` is a stable word ("connected", "received" …). */
 	void (*say)(bool warning, const char *what, const struct sync_field *fields, void *context);
 	void *context;
@@ -191,5 +195,53 @@ struct survey_compare {
  * same place. Findings are no failure. */
 enum ledger_status survey_compare(
 	struct survey *s, const struct survey_compare *compare, struct ledger_error *err);
+
+/* --- Claims ---------------------------------------------------------------------------------- */
+
+/*
+ * Claims of streams in a bucket that all nodes share (JetStream KV), before they are recorded: to be
+ * refused early, and nothing more. Of the options only prefix, create_streams (makes the bucket where it is
+ * missing) and clusters count, in their order; `timeout` µs bounds each wait.
+ */
+struct sync_claims;
+
+/* LEDGER_UNREACHABLE: no server, no JetStream or no bucket. */
+enum ledger_status sync_claims_open(struct sync_claims **out, const struct sync_options *options,
+	const char *node, uint64_t timeout, struct ledger_error *err);
+void sync_claims_close(struct sync_claims *c); /* NULL is fine */
+
+/* LEDGER_OK: it is this node's there; LEDGER_NOT_OWNER: another node's; LEDGER_UNREACHABLE. */
+enum ledger_status sync_claims_win(
+	struct sync_claims *c, struct slice domain, struct slice stream, struct ledger_error *err);
+
+/* --- Asking: the side that sends commands ----------------------------------------------------- */
+
+struct sync_ask;
+
+/*
+ * What became of a command: a reply that was verified, or NULL and why there is none: LEDGER_UNREACHABLE
+ * (nobody has it), LEDGER_UNKNOWN (somebody may have it). Of one that was stored both say nothing:
+ * LEDGER_OK and no reply.
+ */
+typedef void sync_answer_fn(uint64_t tag, const struct ledger_reply *reply,
+	const struct ledger_error *err, void *context);
+
+/* Begins to connect to the clusters of the options. Everything they point to must outlive it. */
+enum ledger_status sync_ask_open(struct sync_ask **out, struct ledger *l,
+	const struct sync_options *options, sync_answer_fn *answered, void *context,
+	struct ledger_error *err);
+
+/* Sends a command (sealed now, `node` names to whom), to be answered within `timeout` µs. With `store` it is
+ * put where that node finds it when it is there again. LEDGER_BUSY: too many are under way. */
+enum ledger_status sync_ask_put(struct sync_ask *a, struct ledger_command *command, bool store,
+	uint64_t timeout, uint64_t tag, struct ledger_error *err);
+
+/* Does what can be done without waiting. */
+void sync_ask_step(struct sync_ask *a);
+
+/* Readable when a step has something to do; and the moment (time_monotonic) when it has at the latest. */
+int sync_ask_fd(const struct sync_ask *a);
+uint64_t sync_ask_due(const struct sync_ask *a);
+void sync_ask_close(struct sync_ask *a);
 
 #endif

@@ -124,7 +124,7 @@ static void reset(struct process *p)
 	buf_reset(&p->input);
 	buf_reset(&p->output);
 	buf_reset(&p->complaint);
-	p->written = p->taken = p->out_max = 0;
+	p->written = p->taken = p->out_max = p->ahead = 0;
 	p->status = 0;
 	p->closing = p->is_deaf = p->is_silent = p->is_cut = false;
 }
@@ -221,7 +221,7 @@ static void drop_front(struct buf *b, size_t n)
 /* Is there no room for more until lines are taken? */
 static bool is_full(const struct process *p)
 {
-	return p->out_max == 0 && p->output.len - p->taken > READ_SIZE;
+	return p->out_max == 0 && p->output.len - p->taken > (p->ahead ? p->ahead : READ_SIZE);
 }
 
 /* At most so many times: who floods must not keep us from the clock. */

@@ -41,7 +41,8 @@ struct process {
 	struct buf output; /* what it said … */
 	size_t taken;	   /* … and was taken by process_line */
 	size_t out_max;	   /* bytes of output to keep, the rest is read and dropped; 0: stop reading
-			       * at a line's worth until lines are taken */
+			       * at `ahead` until lines are taken */
+	size_t ahead;	   /* bytes; 0: 64 KiB. The longest line has to fit */
 	struct buf complaint; /* the end of what came from its stderr */
 };
 

@@ -1,9 +1,9 @@
 /*
  * The append path, inside a batch: an event gets its place at the end of its chain, hash and MAC.
  *
- * Order of the checks (design section 5): known id, expected version, query, insert.
+ * Order of the checks (design section 5): known id, owner, expected version, query, insert.
  */
-#include "handle.h"
+#include "owner.h"
 
 #include <stdlib.h>
 
@@ -176,30 +176,72 @@ static enum ledger_status make_id(struct ledger *l, struct event *e, struct ledg
 	return LEDGER_OK;
 }
 
+/* At the end of its chain; `version` is that of its stream before it. */
+static enum ledger_status add_at_end(struct ledger *l, const struct ledger_new *new,
+	struct event *e, struct chain_tail *tail, uint64_t version, struct ledger_error *err)
+{
+	e->version = new->stream.ptr ? version + 1 : 0;
+	if (!new->has_id)
+		TRY(make_id(l, e, err));
+	return record(l, e, tail, version, err);
+}
+
+enum ledger_status append_beside(
+	struct ledger *l, const struct ledger_new *new, struct ledger_error *err)
+{
+	struct event e;
+	struct chain_tail *tail;
+	uint64_t version;
+	TRY(ledger_check_new(new, err));
+	TRY(prepare_event(l, new, &e, err));
+	TRY(tail_find(l, slice_of(l->node), e.epoch, new->domain, &tail, err));
+	TRY(insert_version(l, new->stream, tail->domain, &version, err));
+	return add_at_end(l, new, &e, tail, version, err);
+}
+
+/* The claim comes before the stream's first event; the event then has the place behind it. */
+static enum ledger_status claim_stream(struct ledger *l, const struct ledger_new *new,
+	struct event *e, struct chain_tail **tail, struct ledger_error *err)
+{
+	struct owner_event claim = { .kind = OWNER_CLAIMED };
+	struct owner_name name = { new->domain, new->stream };
+	TRY(ownership_record(l, &name, &claim, NULL, err));
+	TRY(prepare_event(l, new, e, err));
+	return tail_find(l, slice_of(l->node), e->epoch, new->domain, tail, err);
+}
+
+static enum ledger_status add_new(struct ledger *l, const struct ledger_new *new,
+	const struct ledger_condition *condition, struct event *e, struct ledger_error *err)
+{
+	struct chain_tail *tail;
+	uint64_t version;
+	bool claim;
+	TRY(tail_find(l, slice_of(l->node), e->epoch, new->domain, &tail, err));
+	TRY(insert_version(l, new->stream, tail->domain, &version, err));
+	TRY(owner_check_append(
+		l, new->domain, new->stream, condition && condition->create, &claim, err));
+	if (condition)
+		TRY(condition_check(l, new, version, condition, err));
+	if (claim)
+		TRY(claim_stream(l, new, e, &tail, err));
+	return add_at_end(l, new, e, tail, version, err);
+}
+
 static enum ledger_status add_event(struct ledger *l, const struct ledger_new *new,
 	const struct ledger_condition *condition, struct ledger_answer *answer,
 	struct ledger_error *err)
 {
 	struct event e;
-	struct chain_tail *tail;
-	uint64_t version;
 	bool known = false;
 	arena_reset(&l->batch.arena); /* one event's worth: a batch may have a million */
 	TRY(ledger_check_new(new, err));
 	TRY(prepare_event(l, new, &e, err));
 	if (new->has_id)
 		TRY(check_known_id(l, new, &e, &known, answer, err));
-	if (known)
-		return condition ? condition_move_cursor(l, condition, err) : LEDGER_OK;
-	TRY(tail_find(l, slice_of(l->node), e.epoch, new->domain, &tail, err));
-	TRY(insert_version(l, new->stream, tail->domain, &version, err));
-	if (condition)
-		TRY(condition_check(l, new, version, condition, err));
-	e.version = new->stream.ptr ? version + 1 : 0;
-	if (!new->has_id)
-		TRY(make_id(l, &e, err));
-	TRY(record(l, &e, tail, version, err));
-	answer_with(answer, &e, false);
+	if (!known) {
+		TRY(add_new(l, new, condition, &e, err));
+		answer_with(answer, &e, false);
+	}
 	return condition ? condition_move_cursor(l, condition, err) : LEDGER_OK;
 }
 

@@ -1,5 +1,5 @@
 /* A batch is one transaction: the seal is read, events are added, the seal is written; then the head file. */
-#include "handle.h"
+#include "owner.h"
 
 #include <stdio.h>
 
@@ -44,7 +44,7 @@ static enum ledger_status begin_batch(struct ledger *l, struct ledger_error *err
 	b->n_tails = 0;
 	b->first_position = b->seal.position;
 	b->open = true;
-	return LEDGER_OK;
+	return owner_cache_begin(l, err);
 }
 
 static enum ledger_status begin_anywhere(struct ledger *l, struct ledger_error *err)
@@ -112,6 +112,7 @@ void ledger_rollback(struct ledger *l)
 		store_rollback(l->store);
 	if (b->open)
 		names_forget(l); /* rows made in the batch are gone */
+	l->owners.generation++;
 	b->open = false;
 	b->n_tails = 0;
 	arena_reset(&b->arena);

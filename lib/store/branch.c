@@ -6,6 +6,7 @@
 #include "accept.h"
 
 #include "../event/line.h"
+#include "owner.h"
 
 #include "../base/banned.h"
 
@@ -52,7 +53,8 @@ enum ledger_status branch_keep(struct ledger *l, uint64_t chain, const struct ev
 	bind_blob(st, 5, root, EVENT_HASH_SIZE);
 	bind_u64(st, 6, time_now());
 	bind_text(st, 7, line);
-	return stmt_run(l->store, st, err);
+	TRY(stmt_run(l->store, st, err));
+	return owner_take(l, event, err); /* it was said, wherever it stands */
 }
 
 enum ledger_status branch_state(

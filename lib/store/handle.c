@@ -6,6 +6,7 @@
 
 #include "../base/file.h"
 #include "../event/keyfile.h"
+#include "owner.h"
 
 #include "../base/banned.h"
 
@@ -162,6 +163,7 @@ void ledger_close(struct ledger *l)
 	if (!l)
 		return;
 	ledger_rollback(l);
+	owner_cache_done(l);
 	arena_done(&l->batch.arena);
 	names_done(&l->names);
 	store_close(l->store);

@@ -79,6 +79,16 @@ struct batch {
 	size_t n_tails;
 };
 
+/* Streams that this node may append to, for as long as nothing of that changes. */
+struct owner_slot;
+struct owner_cache {
+	struct owner_slot *slots; /* NULL: none yet */
+	uint64_t generation;	  /* slots of another one are free */
+	uint64_t key[4];
+	uint64_t data_version; /* of the file when the last batch began */
+	struct arena words;    /* of the last answer about an owner (own.h) */
+};
+
 struct ledger {
 	struct ledger_options options;
 	struct store *store;
@@ -92,6 +102,7 @@ struct ledger {
 	struct ledger_error
 		names_failure; /* why the last search could not read them; LEDGER_OK: it could */
 	struct batch batch;
+	struct owner_cache owners;
 	bool has_schema; /* it was ours when its number was that */
 	uint64_t schema_version;
 	bool has_place;

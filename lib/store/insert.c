@@ -2,7 +2,7 @@
  * One event into the tables, at the place it has: its row, its terms, the version of its stream, the
  * mark and the seal in memory. The same for what is recorded here and for what comes from elsewhere.
  */
-#include "handle.h"
+#include "owner.h"
 
 #include "../base/banned.h"
 
@@ -138,5 +138,6 @@ enum ledger_status insert_record(struct ledger *l, const struct event *e, struct
 	if (e->clock > seal->clock)
 		seal->clock = e->clock;
 	memcpy(l->batch.last_hash, e->hash, EVENT_HASH_SIZE);
-	return insert_mark(l, seal, err);
+	TRY(insert_mark(l, seal, err));
+	return owner_take(l, e, err);
 }

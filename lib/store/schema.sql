@@ -1,6 +1,6 @@
 -- The ledger file, version 1 (user_version). Facts are insert-only: triggers refuse UPDATE, DELETE
--- and REPLACE. What changes lives in `seal`, `stream`, `cursor`, `quarantine`, `published`, `received` and
--- `peer`. Short integers stand for the words that
+-- and REPLACE. What changes lives in `seal`, `stream`, `owner`, `cursor`, `quarantine`, `published`, `received`
+-- and `peer`. Short integers stand for the words that
 -- repeat in every event; the view `events` puts them together again for people.
 
 CREATE TABLE domain (
@@ -166,6 +166,45 @@ CREATE TABLE settlement (
 	position INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
+-- What the events of domain _ownership say, those of branches too (see owner.h), by stream and by what
+-- each follows; a claim follows x''. Facts.
+CREATE TABLE ownership (
+	stream TEXT NOT NULL,
+	domain TEXT NOT NULL,
+	follows BLOB NOT NULL,
+	clock INTEGER NOT NULL,
+	origin TEXT NOT NULL,
+	epoch INTEGER NOT NULL,
+	sequence INTEGER NOT NULL,
+	hash BLOB NOT NULL,
+	kind INTEGER NOT NULL,
+	next TEXT,
+	expires INTEGER NOT NULL,
+	heads TEXT,
+	PRIMARY KEY (stream, domain, follows, clock, origin, epoch, sequence, hash)
+) WITHOUT ROWID, STRICT;
+
+CREATE UNIQUE INDEX ownership_hash ON ownership (hash);
+
+-- What follows from them: who may write to a stream.
+CREATE TABLE owner (
+	stream TEXT NOT NULL,
+	domain TEXT NOT NULL,
+	node TEXT NOT NULL,
+	state INTEGER NOT NULL,
+	next TEXT,
+	expires INTEGER NOT NULL,
+	clock INTEGER NOT NULL,
+	line BLOB NOT NULL,
+	hash BLOB NOT NULL,
+	moved INTEGER NOT NULL,
+	contested INTEGER NOT NULL,
+	PRIMARY KEY (stream, domain)
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX owner_pending ON owner (state, expires) WHERE state > 1;
+CREATE INDEX owner_contested ON owner (contested, stream, domain) WHERE contested > 0;
+
 -- Received and refused, kept for an operator. The place is what the bytes claim.
 CREATE TABLE quarantine (
 	id INTEGER PRIMARY KEY,
@@ -234,6 +273,35 @@ CREATE TABLE peer_head (
 	PRIMARY KEY (node, origin, epoch, domain)
 ) WITHOUT ROWID, STRICT;
 
+-- Answers to commands, so that one sent twice is executed once; digest: SHA-256 of its content.
+CREATE TABLE command (
+	id BLOB PRIMARY KEY,
+	digest BLOB NOT NULL,
+	answer TEXT NOT NULL,
+	forget INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX command_forget ON command (forget);
+
+-- Commands that were sent from here and have no answer yet.
+CREATE TABLE sent (
+	id BLOB PRIMARY KEY,
+	node TEXT NOT NULL,
+	stream TEXT NOT NULL,
+	name TEXT NOT NULL,
+	time INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	forget INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX sent_forget ON sent (forget);
+
+CREATE TABLE command_count (
+	what TEXT PRIMARY KEY,
+	number INTEGER NOT NULL,
+	last INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER event_no_delete BEFORE DELETE ON event
@@ -298,6 +366,14 @@ CREATE TRIGGER branch_no_replace BEFORE INSERT ON branch
 WHEN EXISTS (SELECT 1 FROM branch WHERE id = new.id
 	OR (chain = new.chain AND sequence = new.sequence AND hash = new.hash))
 BEGIN SELECT RAISE(ABORT, 'branches are never changed'); END;
+
+CREATE TRIGGER ownership_no_update BEFORE UPDATE ON ownership
+BEGIN SELECT RAISE(ABORT, 'ownership events are never changed'); END;
+CREATE TRIGGER ownership_no_delete BEFORE DELETE ON ownership
+BEGIN SELECT RAISE(ABORT, 'ownership events are never deleted'); END;
+CREATE TRIGGER ownership_no_replace BEFORE INSERT ON ownership
+WHEN EXISTS (SELECT 1 FROM ownership WHERE hash = new.hash)
+BEGIN SELECT RAISE(ABORT, 'ownership events are never changed'); END;
 
 CREATE TRIGGER settlement_no_update BEFORE UPDATE ON settlement
 BEGIN SELECT RAISE(ABORT, 'settlements are never changed'); END;

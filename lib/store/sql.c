@@ -23,6 +23,13 @@
 #define SNAPSHOT_COLUMNS                                                                           \
 	"id, stream, domain, position, last, events, version, max_time, hash, reducer, schema, "   \
 	"epoch, taken, digest, signing_key, mac, state"
+/* Columns in the order in which owner.c reads them, of a row of `o`; and the shared order. */
+#define OWNERSHIP_COLUMNS                                                                          \
+	"o.kind, o.clock, o.origin, o.epoch, o.sequence, o.hash, o.follows, o.next, o.expires"
+#define OWNERSHIP_ORDER " ORDER BY 2, 3, 4, 5, 6 LIMIT 1"
+#define OWNERSHIP_BEHIND                                                                           \
+	" FROM ownership AS o WHERE o.stream = ?1 AND o.domain = ?2 AND o.follows = ?3 AND "       \
+	"o.clock > ?4 AND +o.origin = ?5 AND "
 /* Columns in the order in which quarantine_list.c reads them. */
 #define QUARANTINE_COLUMNS                                                                         \
 	"id, source, reason, text, origin, epoch, domain, sequence, first, last, times, state, "   \
@@ -141,6 +148,23 @@ static const char *const texts[SQL_COUNT_] = {
 			    "sequence >= ?2 ORDER BY sequence LIMIT ?3",
 	[SQL_CHAIN_POSITION] = "SELECT position FROM event WHERE chain = ?1 AND sequence = ?2",
 
+	[SQL_COMMAND] = "SELECT digest, answer FROM command WHERE id = ?1",
+	[SQL_COMMAND_KEEP] =
+		"INSERT INTO command (id, digest, answer, forget) VALUES (?1, ?2, ?3, ?4) "
+		"ON CONFLICT (id) DO UPDATE SET digest = ?2, answer = ?3, forget = ?4",
+	/* Bounded, for who waits. */
+	[SQL_COMMAND_FORGET] = "DELETE FROM command WHERE id IN (SELECT id FROM command "
+			       "WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
+	[SQL_SENT] = "SELECT node, stream, name, time, expires FROM sent WHERE id = ?1",
+	[SQL_SENT_KEEP] = "INSERT INTO sent (id, node, stream, name, time, expires, forget) "
+			  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET "
+			  "node = ?2, stream = ?3, name = ?4, time = ?5, expires = ?6, forget = ?7",
+	[SQL_SENT_FORGET] = "DELETE FROM sent WHERE id IN (SELECT id FROM sent "
+			    "WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
+	[SQL_COMMAND_COUNT] = "INSERT INTO command_count (what, number, last) VALUES (?1, ?2, ?3) "
+			      "ON CONFLICT (what) DO UPDATE SET number = number + ?2, last = ?3",
+	[SQL_COMMAND_COUNTS] = "SELECT what, number, last FROM command_count ORDER BY what",
+
 	[SQL_PARK] = "INSERT INTO parked (" PARKED_COLUMNS ") "
 		     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[SQL_PARKED] = "SELECT " PARKED_COLUMNS " FROM parked WHERE handler = ?1 ORDER BY position",
@@ -197,6 +221,59 @@ static const char *const texts[SQL_COUNT_] = {
 	"SELECT sequence, hash, line FROM branch WHERE root IN (SELECT root FROM part) "
 	"ORDER BY sequence, hash",
 	[SQL_SETTLEMENT_INSERT] = "INSERT INTO settlement (root, position) VALUES (?1, ?2)",
+	[SQL_OWNERSHIP_INSERT] =
+		"INSERT INTO ownership (stream, domain, follows, clock, origin, epoch, sequence, "
+		"hash, kind, next, expires, heads) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	[SQL_OWNERSHIP_FIND] = "SELECT " OWNERSHIP_COLUMNS " FROM ownership AS o WHERE o.stream = "
+			       "?1 AND o.domain = ?2 AND o.hash = ?3",
+	[SQL_OWNERSHIP_FIRST] = "SELECT " OWNERSHIP_COLUMNS " FROM ownership AS o WHERE o.stream = "
+				"?1 AND o.domain = ?2 AND o.follows = x''" OWNERSHIP_ORDER,
+	[SQL_OWNERSHIP_CONTEST] = "SELECT min(origin) <> max(origin) FROM ownership WHERE stream = "
+				  "?1 AND domain = ?2 AND follows = x''",
+	[SQL_OWNERSHIP_OFFER] =
+		"SELECT " OWNERSHIP_COLUMNS OWNERSHIP_BEHIND "o.kind = 2" OWNERSHIP_ORDER,
+	[SQL_OWNERSHIP_ACCEPT] =
+		"SELECT " OWNERSHIP_COLUMNS OWNERSHIP_BEHIND "o.kind = 3" OWNERSHIP_ORDER,
+	/* The owner's word behind an offer (?3, at clock ?4) of ?5 to ?6, or behind an accept of it. */
+	[SQL_OWNERSHIP_DECISION] =
+		"SELECT " OWNERSHIP_COLUMNS OWNERSHIP_BEHIND "o.kind = 5 UNION ALL "
+		"SELECT " OWNERSHIP_COLUMNS
+		" FROM ownership AS a JOIN ownership AS o ON o.stream = a.stream AND o.domain = "
+		"a.domain AND o.follows = a.hash WHERE a.stream = ?1 AND a.domain = ?2 AND "
+		"a.follows = ?3 AND a.clock > ?4 AND a.origin = ?6 AND a.kind = 3 AND "
+		"o.clock > a.clock AND o.origin = ?5 AND (o.kind = 5 OR (o.kind = 4 AND o.next = "
+		"?6))" OWNERSHIP_ORDER,
+	[SQL_OWNERSHIP_HEADS] = "SELECT heads FROM ownership WHERE hash = ?1",
+	[SQL_OWNER] =
+		"SELECT node, state, next, expires, clock, line, hash, moved, contested FROM owner "
+		"WHERE stream = ?1 AND domain = ?2",
+	[SQL_OWNER_SET] =
+		"INSERT INTO owner (stream, domain, node, state, next, expires, clock, line, hash, "
+		"moved, contested) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "
+		"ON CONFLICT (stream, domain) DO UPDATE SET node = ?3, state = ?4, next = ?5, "
+		"expires = ?6, clock = ?7, line = ?8, hash = ?9, moved = ?10, contested = ?11",
+	/* From a stream on, in order; those of one node (?3) or all. */
+	[SQL_OWNER_LIST] = "SELECT stream, domain FROM owner WHERE (stream, domain) > (?1, ?2) AND "
+			   "(?3 IS NULL OR node = ?3) ORDER BY stream, domain LIMIT ?4",
+	/* What waits for a word of node ?1: accepted, or offered until ?2 at the latest. */
+	[SQL_OWNER_PENDING] = "SELECT stream, domain FROM owner WHERE state > 1 AND state = 3 AND "
+			      "node = ?1 UNION ALL "
+			      "SELECT stream, domain FROM owner WHERE state > 1 AND state = 2 AND "
+			      "expires <= ?2 AND node = ?1 "
+			      "LIMIT ?3",
+	[SQL_OWNER_NEXT] =
+		"SELECT min(expires) FROM owner WHERE state > 1 AND state = 2 AND node = ?1",
+	[SQL_OWNER_CONTESTED] =
+		"SELECT stream, domain FROM owner WHERE contested > 0 AND "
+		"contested = 1 AND (stream, domain) > (?1, ?2) ORDER BY stream, domain LIMIT ?3",
+	/* Who claimed it, and when first. */
+	[SQL_OWNER_CLAIMS] = "SELECT origin, min(clock), epoch, sequence FROM ownership WHERE "
+			     "stream = ?1 AND domain = ?2 AND follows = x'' GROUP BY origin "
+			     "ORDER BY 2, 1",
+	[SQL_OWNER_COUNTS] = "SELECT (SELECT count(*) FROM owner WHERE contested > 0), "
+			     "(SELECT count(*) FROM owner WHERE state > 1)",
+	[SQL_OWNER_DOMAINS] = "SELECT domain FROM owner WHERE stream = ?1 ORDER BY domain LIMIT 2",
 	[SQL_QUARANTINE_OF_CHAIN] = "SELECT 1 FROM quarantine WHERE state = 'open' AND origin = ?1 "
 				    "AND epoch = ?2 AND domain = ?3 LIMIT 1",
 	[SQL_QUARANTINE_AGAIN] =
@@ -296,6 +373,10 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_VERIFY_SETTLEMENTS] =
 		"SELECT root, position, EXISTS (SELECT 1 FROM branch WHERE branch.root = "
 		"settlement.root AND branch.hash = settlement.root) FROM settlement",
+	[SQL_VERIFY_CLAIMED] = "SELECT DISTINCT stream, domain FROM ownership WHERE follows = x'' "
+			       "ORDER BY stream, domain",
+	[SQL_VERIFY_OWNER_COUNTS] =
+		"SELECT (SELECT count(*) FROM ownership), (SELECT count(*) FROM owner)",
 	[SQL_INTEGRITY] = "PRAGMA integrity_check(100)",
 	[SQL_DATA_VERSION] = "PRAGMA data_version",
 };

@@ -16,8 +16,9 @@ struct stmt;
 #define STORE_TABLES                                                                               \
 	"('domain'), ('chain'), ('signing_key'), ('event'), ('term'), ('stream'), ('mark'), "      \
 	"('seal'), ('cursor'), ('snapshot'), ('parked'), ('failing'), ('branch'), "                \
-	"('settlement'), "                                                                         \
-	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head')"
+	"('settlement'), ('ownership'), ('owner'), "                                               \
+	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head'), "      \
+	"('command'), ('sent'), ('command_count')"
 
 enum store_mode {
 	STORE_READ,

@@ -277,6 +277,7 @@ static void check_parts(struct verification *v, struct ledger_verify_report *rep
 	enum ledger_status (*const parts[])(struct verification *, struct ledger_error *) = {
 		verify_schema,
 		verify_branches,
+		verify_owners,
 		verify_heads,
 		v->options->deep ? verify_terms : NULL,
 	};

@@ -173,6 +173,8 @@ enum ledger_status verify_seal(
 enum ledger_status verify_file(
 	struct verification *v, struct ledger_verify_report *report, struct ledger_error *err);
 enum ledger_status verify_branches(struct verification *v, struct ledger_error *err);
+/* verify_owners.c */
+enum ledger_status verify_owners(struct verification *v, struct ledger_error *err);
 enum ledger_status verify_terms(struct verification *v, struct ledger_error *err);
 
 #endif

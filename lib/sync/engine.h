@@ -14,6 +14,7 @@
 #ifndef SYNC_ENGINE_H
 #define SYNC_ENGINE_H
 
+#include "../own.h"
 #include "../sync.h"
 #include "frame.h"
 #include "link.h"
@@ -49,7 +50,9 @@ enum tag_kind {
 	TAG_PULL,
 	TAG_SENT,
 	TAG_ASK,
-	TAG_LEASE
+	TAG_LEASE,
+	TAG_COMMAND,
+	TAG_QUEUE
 };
 
 /* Asked next, or waited for. */
@@ -282,6 +285,8 @@ struct sync {
 	uint64_t counter;	 /* of our last statement */
 	uint64_t stated;	 /* when it was sent */
 	uint64_t next_statement; /* when the next one is due */
+
+	struct serve *serve; /* NULL: commands are not executed here */
 };
 
 static inline uint64_t tag_of(enum tag_kind kind, uint32_t generation, size_t index)
@@ -309,6 +314,15 @@ static inline uint32_t tag_generation(uint64_t tag)
 #define SAY(s, what, ...)   sync_say((s), false, (what), (struct sync_field[]){ __VA_ARGS__, { 0 } })
 #define WARN(s, what, ...)  sync_say((s), true, (what), (struct sync_field[]){ __VA_ARGS__, { 0 } })
 void sync_say(struct sync *s, bool warning, const char *what, const struct sync_field *fields);
+
+/* A descriptor that ends the wait. */
+enum ledger_status sync_watch(struct sync *s, int fd, struct ledger_error *err);
+
+/* What a connection to a cluster takes. */
+struct link_options sync_link_options(const struct sync_cluster *cluster, const char *node);
+
+/* The stream of commands that are stored for a node: `name` and `subject` are filled. */
+void sync_queue_stream(const char *prefix, struct slice node, struct link_stream *out);
 
 /* Be back at `moment` at the latest. */
 void sync_wake_at(struct sync *s, uint64_t moment);
@@ -396,6 +410,17 @@ void hold_keep(struct sync *s, struct chain *c, uint64_t sequence, struct slice 
 /* Gives up held events before `sequence`. */
 void hold_drop(struct sync *s, struct chain *c, uint64_t sequence);
 void hold_done(struct sync *s);
+
+/* --- serve.c: commands of others ------------------------------------------------------------------- */
+
+enum ledger_status serve_open(struct sync *s, struct ledger_error *err);
+enum ledger_status serve_cluster(struct sync *s, size_t cluster, struct ledger_error *err);
+void serve_connected(struct sync *s, size_t cluster);
+/* What came: a command, or news of the stream of those that were stored. */
+void serve_message(struct sync *s, size_t cluster, const struct link_event *event);
+void serve_queue(struct sync *s, const struct link_event *event);
+enum ledger_status serve_step(struct sync *s, struct ledger_error *err);
+void serve_close(struct sync *s);
 
 /* --- heads.c --------------------------------------------------------------------------------------- */
 

@@ -118,6 +118,7 @@ static void let_go_on(struct sync *s, struct cluster *c)
 		return;
 	c->ready = true;
 	track_connected(s, index_of(s, c));
+	serve_connected(s, index_of(s, c));
 	heads_soon(s, 0);
 }
 

@@ -104,6 +104,7 @@ enum ledger_status route_meet(struct sync *s, struct slice domain, struct ledger
 enum ledger_status route_start(struct sync *s, struct ledger_error *err)
 {
 	TRY(route_meet(s, SLICE("_ledger"), err));
+	TRY(route_meet(s, SLICE("_ownership"), err));
 	for (size_t i = 0; i < s->options->n_domains; i++)
 		TRY(route_meet(s, slice_of(s->options->domains[i].name), err));
 	return LEDGER_OK;

@@ -60,7 +60,7 @@ static enum ledger_status lock(struct sync *s, struct ledger_error *err)
 	return hint(err, "stop that one first; 'fuser %s' names it", buf_text(&path));
 }
 
-static enum ledger_status watch(struct sync *s, int fd, struct ledger_error *err)
+enum ledger_status sync_watch(struct sync *s, int fd, struct ledger_error *err)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	if (fd >= 0 && epoll_ctl(s->poll, EPOLL_CTL_ADD, fd, &event))
@@ -68,12 +68,10 @@ static enum ledger_status watch(struct sync *s, int fd, struct ledger_error *err
 	return LEDGER_OK;
 }
 
-static enum ledger_status open_cluster(struct sync *s, struct cluster *c, struct ledger_error *err)
+struct link_options sync_link_options(const struct sync_cluster *o, const char *node)
 {
-	const struct sync_cluster *o = c->options;
-	size_t index = (size_t)(c - s->clusters);
-	struct link_options options = { .cluster = o->name,
-		.node = s->node,
+	return (struct link_options){ .cluster = o->name,
+		.node = node,
 		.urls = o->urls,
 		.n_urls = o->n_urls,
 		.credentials = o->credentials,
@@ -85,18 +83,25 @@ static enum ledger_status open_cluster(struct sync *s, struct cluster *c, struct
 		.tls_cert = o->tls_cert,
 		.tls_key = o->tls_key,
 		.tls_hostname = o->tls_hostname };
+}
+
+static enum ledger_status open_cluster(struct sync *s, struct cluster *c, struct ledger_error *err)
+{
+	size_t index = (size_t)(c - s->clusters);
+	struct link_options options = sync_link_options(c->options, s->node);
 	char subject[SUBJECT_MAX];
 	struct slice heads[] = { slice_of(s->prefix), SLICE("sync"), SLICE("heads") };
 	struct slice range[] = { slice_of(s->prefix), SLICE("sync"), SLICE("range"),
 		slice_of(s->node) };
 	TRY(link_open(&c->link, &options, err));
-	TRY(watch(s, link_fd(c->link), err));
+	TRY(sync_watch(s, link_fd(c->link), err));
 	TRY(subject_of(subject, heads, 3, err));
 	TRY(link_subscribe(c->link, slice_of(subject), tag_of(TAG_HEADS, 0, index), err));
 	TRY(subject_of(subject, range, 4, err));
 	if (s->options->recover)
 		return LEDGER_OK;
-	return link_subscribe(c->link, slice_of(subject), tag_of(TAG_RANGE, 0, index), err);
+	TRY(link_subscribe(c->link, slice_of(subject), tag_of(TAG_RANGE, 0, index), err));
+	return serve_cluster(s, index, err);
 }
 
 /* By priority, as they stand where that is equal. */
@@ -143,7 +148,8 @@ static enum ledger_status start(struct sync *s, struct ledger_error *err)
 	s->chains = calloc(CHAINS_MAX, sizeof(*s->chains));
 	if (s->poll < 0 || !s->tracks || !s->sources || !s->chains)
 		return fail_errno(err, "cannot start");
-	TRY(watch(s, s->options->wake_fd, err));
+	TRY(sync_watch(s, s->options->wake_fd, err));
+	TRY(serve_open(s, err));
 	TRY(open_clusters(s, err));
 	if (s->options->recover)
 		return LEDGER_OK;
@@ -173,6 +179,7 @@ void sync_close(struct sync *s)
 {
 	if (!s)
 		return;
+	serve_close(s);
 	for (size_t i = 0; i < s->n_clusters; i++)
 		link_close(s->clusters[i].link);
 	if (s->chains)
@@ -229,7 +236,10 @@ static enum ledger_status message(
 {
 	if (tag_kind(event->tag) == TAG_HEADS)
 		return heads_take(s, cluster, event->data, err);
-	repair_queue(s, cluster, event);
+	if (tag_kind(event->tag) == TAG_COMMAND)
+		serve_message(s, cluster, event);
+	else
+		repair_queue(s, cluster, event);
 	return LEDGER_OK;
 }
 
@@ -255,6 +265,10 @@ static enum ledger_status answer(
 static enum ledger_status dispatch(
 	struct sync *s, size_t cluster, const struct link_event *event, struct ledger_error *err)
 {
+	if (tag_kind(event->tag) == TAG_QUEUE) {
+		serve_queue(s, event);
+		return LEDGER_OK;
+	}
 	switch (event->kind) {
 	case LINK_UP:
 		connected(s, cluster, event);
@@ -301,6 +315,21 @@ static enum ledger_status listen_to(struct sync *s, size_t cluster, struct ledge
 
 /* --- The loop -------------------------------------------------------------------------------------- */
 
+/* What was accepted is handed over, what has expired taken back: this node's word on its streams. */
+static enum ledger_status settle_owners(struct sync *s, struct ledger_error *err)
+{
+	uint64_t done, expires, now;
+	TRY(ledger_own_step(s->ledger, &done, err));
+	s->changed = s->changed || done;
+	if (done)
+		SAY(s, "owners", NUMBER("settled", done));
+	TRY(ledger_own_next(s->ledger, &expires, err));
+	now = time_now();
+	if (expires)
+		sync_wake_at(s, s->now + (expires > now ? expires - now : 0));
+	return LEDGER_OK;
+}
+
 static enum ledger_status step(struct sync *s, struct ledger_error *err)
 {
 	for (size_t i = 0; i < s->n_clusters; i++) {
@@ -313,6 +342,8 @@ static enum ledger_status step(struct sync *s, struct ledger_error *err)
 		repair_step(s);
 		return LEDGER_OK;
 	}
+	TRY(settle_owners(s, err));
+	TRY(serve_step(s, err));
 	if (s->changed || s->now >= s->looked + LOOK_INTERVAL) {
 		s->changed = false;
 		s->looked = s->now;

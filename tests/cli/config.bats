@@ -273,7 +273,7 @@ accepts() {
 		        select 1
 		        -- and no more
 		commands:
-		  - {command: go, exec: [/bin/go, now]}
+		  - {stream_type: product, command: go, exec: [/bin/go, now]}
 	END
 	shows config 'ledger.yaml | default'
 	shows node 'store-a | ledger.yaml:1'

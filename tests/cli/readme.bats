@@ -136,6 +136,12 @@ a_ledger_for_examples() {
 	handlers:
 	  low-stock: {domain: inventory, type: stock_adjusted, exec: [/bin/true], start: now}
 	END
+	cat >> ledger.yaml <<- 'END'
+	commands:
+	  - {stream_type: product, command: update_price, exec: [/bin/true]}
+	  - {stream_type: product, command: reserve, exec: [/bin/true]}
+	END
+	echo '{"stream":"product/sku-1","command":"reserve","payload":{"n":2}}' > commands.jsonl
 	echo 'create table stock (sku text)' > stock.sql
 	export number=17
 }
@@ -144,6 +150,7 @@ a_ledger_for_examples() {
 make_ready() {
 	case $1 in
 	*\ init\ *) rm -f ledger.* ;;
+	*\ own\ *) ledgerbox own claim product/sku-1 -q ;;
 	*\ recover\ *) cp ledger.db other && mv other ledger.db ;;
 	esac
 }

@@ -85,17 +85,19 @@ only_includes() {
 
 @test "a command includes from lib only its public headers and banned.h" {
 	sources cmd | while read -r file; do
-		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|fold|peers|replay|sync)\.h|lib/base/banned\.h' || echo "$file"
+		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|fold|own|peers|replay|send|sync)\.h|lib/base/banned\.h' || echo "$file"
 	done | nothing
 }
 
-@test "includes in lib go down only: base, event, store, fold, sync" {
-	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/fold/ lib/store/ lib/sync/ ' ]
+@test "includes in lib go down only: base, event, store, fold, own, sync" {
+	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/fold/ lib/own/ lib/store/ lib/sync/ ' ]
 	{
 		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
 		only_includes lib/fold.h 'lib/ledger\.h' || :
+		only_includes lib/own.h 'lib/ledger\.h' || :
 		only_includes lib/peers.h 'lib/ledger\.h' || :
 		only_includes lib/replay.h 'lib/ledger\.h' || :
+		only_includes lib/send.h 'lib/(fold|replay)\.h' || :
 		sources lib/base | while read -r file; do
 			only_includes "$file" 'lib/base/[^/]+\.h' || :
 		done
@@ -103,14 +105,18 @@ only_includes() {
 			only_includes "$file" 'lib/(base|event)/[^/]+\.h|lib/ledger\.h' || :
 		done
 		sources lib/store | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/(ledger|peers|replay)\.h' || :
+			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/(ledger|peers|replay|send)\.h' || :
 		done
 		sources lib/fold | while read -r file; do
 			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/(ledger|fold|replay)\.h' || :
 			includes "$file" | grep -x lib/store/door.h || :
 		done
+		sources lib/own | while read -r file; do
+			only_includes "$file" 'lib/(base|event|store|fold|own)/[^/]+\.h|lib/(ledger|own|peers|send)\.h' || :
+			includes "$file" | grep -x lib/store/door.h || :
+		done
 		sources lib/sync | while read -r file; do
-			only_includes "$file" 'lib/(base|event|sync)/[^/]+\.h|lib/(ledger|peers|sync)\.h' || :
+			only_includes "$file" 'lib/(base|event|sync)/[^/]+\.h|lib/(ledger|own|peers|send|sync)\.h' || :
 		done
 	} | nothing
 }

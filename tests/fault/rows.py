@@ -62,6 +62,16 @@ def both(*steps):
     return do
 
 
+def owned(step):
+    """Two streams have owners, one of them is offered, before the step is done: three events behind the last."""
+    def do(t):
+        t.older = True
+        t.ledger.expect(0, "own", "claim", "-", "-d", "inventory", stdin=b"product/sku-1\nproduct/sku-2\n")
+        t.ledger.expect(0, "own", "transfer", "product/sku-2", "store-b", "--ttl", "1h")
+        step(t)
+    return do
+
+
 def spliced(t):
     """Events of another ledger behind ours, with their chain and key rows, and the seal's link made to fit."""
     with opened(t.db) as db:
@@ -496,4 +506,29 @@ INDEXES = [
     ("index of chains leads to another event", behind("event_chain", "UPDATE event SET position = -1 WHERE position = {end_inventory}; UPDATE event SET position = {end_inventory} WHERE position = {end_orders}; UPDATE event SET position = {end_orders} WHERE position = -1"), "3 ..."),
 ]
 
-ROWS = COLUMNS + ORDER + KEYS + BRANCHES + HEARSAY + CURSORS + SCHEMA + FILES + UNSEEN + INDEXES
+# Owners: what follows from the events of _ownership. The claim of sku-1 stands at `behind`.
+SKU_1 = "WHERE stream = 'product/sku-1'"
+OWNERS = [
+    ("owners as they are", owned(sql("SELECT 1")), "0", ("--deep", "0")),
+    *((f"owner.{column}", owned(sql(f"UPDATE owner SET {column} = {value} {SKU_1}")), "3 OWNER_MISMATCH") for column, value in (
+        ("node", "'store-b'"), ("node", "'store b'"), ("node", "''"), ("state", "2"), ("state", "0"), ("state", "7"), ("next", "'store-b'"),
+        ("expires", "1"), ("clock", "clock + 1"), ("line", "zeroblob(32)"), ("line", "x''"), ("hash", "zeroblob(32)"), ("moved", "1"), ("contested", "1"))),
+    ("owner.stream", owned(sql(f"UPDATE owner SET stream = 'product/sku-3' {SKU_1}")), "3 OWNER_MISMATCH"),
+    ("owner.domain", owned(sql(f"UPDATE owner SET domain = 'orders' {SKU_1}")), "3 OWNER_MISMATCH"),
+    ("owner.node bytes", owned(shaped("owner", "WITHOUT ROWID, STRICT", "WITHOUT ROWID", f"UPDATE owner SET node = x'41' {SKU_1}")), "3 OWNER_MISMATCH ..."),
+    ("ownership.clock a text", owned(shaped("ownership", "WITHOUT ROWID, STRICT", "WITHOUT ROWID", f"UPDATE ownership SET clock = 'x' {SKU_1}")), "3 OWNER_MISMATCH@behind ..."),
+    ("an offer that nobody made taken away", owned(sql("UPDATE owner SET state = 1, next = NULL, expires = 0 WHERE stream = 'product/sku-2'")), "3 OWNER_MISMATCH"),
+    ("owner deleted", owned(sql(f"DELETE FROM owner {SKU_1}")), "3 OWNER_MISMATCH"),
+    ("owner added", owned(sql("INSERT INTO owner SELECT 'product/sku-3', domain, node, state, next, expires, clock, line, hash, moved, contested FROM owner " + SKU_1)), "3 OWNER_MISMATCH"),
+    *((f"ownership.{column}", owned(sql(f"UPDATE ownership SET {column} = {value} {SKU_1}")), "3 OWNER_MISMATCH@behind OWNER_MISMATCH") for column, value in (
+        ("clock", "clock + 1"), ("hash", "zeroblob(32)"), ("domain", "'orders'"), ("follows", "zeroblob(32)"), ("stream", "'product/x'"))),
+    *((f"ownership.{column}", owned(sql(f"UPDATE ownership SET {column} = {value} {SKU_1}")), "3 OWNER_MISMATCH@behind ...") for column, value in (
+        ("origin", "'store-b'"), ("epoch", "7"), ("sequence", "9"), ("kind", "2"), ("kind", "9"), ("next", "'store-b'"), ("expires", "7"), ("heads", "'[]'"))),
+    ("ownership deleted", owned(sql(f"DELETE FROM ownership {SKU_1}")), "3 OWNER_MISMATCH@behind OWNER_MISMATCH"),
+    ("ownership added", owned(sql("INSERT INTO ownership SELECT stream, domain, follows, 1, 'store-b', 1, 1, zeroblob(32), kind, next, expires, heads FROM ownership " + SKU_1)), "3 OWNER_MISMATCH"),
+    ("both tables made to say the same", owned(sql(f"UPDATE ownership SET origin = 'store-b' {SKU_1}; UPDATE owner SET node = 'store-b' {SKU_1}")), "3 OWNER_MISMATCH@behind"),
+    ("both tables emptied", owned(sql("DELETE FROM ownership; DELETE FROM owner")), "3 OWNER_MISMATCH@behind OWNER_MISMATCH@behind2 OWNER_MISMATCH@behind3"),
+    ("the guards of ownership dropped", owned(openly("DROP TRIGGER ownership_no_update")), "3 SCHEMA_CHANGED"),
+]
+
+ROWS = COLUMNS + ORDER + KEYS + BRANCHES + HEARSAY + CURSORS + SCHEMA + FILES + UNSEEN + INDEXES + OWNERS

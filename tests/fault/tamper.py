@@ -154,6 +154,8 @@ class Ledger(Campaign):
             "mark": 1024,
             "last": len(self.events),
             "behind": len(self.events) + 1,
+            "behind2": len(self.events) + 2,
+            "behind3": len(self.events) + 3,
             "byte": next(e["position"] for e in old if e["payload"].get("n") == 600),
             "newest": max(begins.values()),  # the newest chain's first
             "newest_chain": len(begins),  # and its row

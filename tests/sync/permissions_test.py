@@ -41,10 +41,10 @@ class Stage:
                           STORE_B_PASSWORD="pass-b")
         self.server.start()
         self.admin = talk.Client(self.server.port, **{"user": "admin", "pass": "pass-admin"})
-        for name, domain in ((STREAM, "inventory"), ("ledger-_ledger", "_ledger")):
+        for name, domain in ((STREAM, "inventory"), ("ledger-_ledger", "_ledger"),
+                             ("ledger-_ownership", "_ownership")):
             made = self.admin.ask("STREAM.CREATE." + name, **dict(
-                self.stream, name=name, subjects=["ledger.events.%s.*" % domain],
-                max_bytes=self.stream["max_bytes"] // 4))  # the server here has 2 GB in all
+                self.stream, name=name, subjects=["ledger.events.%s.*" % domain], max_bytes=1 << 20))
             assert "error" not in made, made
         made = self.admin.ask("STREAM.CREATE." + BUCKET, **bucket)
         assert "error" not in made, made
@@ -127,6 +127,18 @@ def a_node_cannot_touch_the_lease_of_another(stage):
     read = stage.a.ask("STREAM.MSG.GET." + BUCKET, last_by_subj="$KV.ledger-lease.store-b")
     assert base64.b64decode(read["message"]["data"]) == b"theirs", read
 
+def a_node_commands_others_and_is_answered(stage):
+    assert stage.b.may("subscribe", "ledger.commands.*.store-b")
+    stage.a.subscribe("_INBOX.store-a.2.>")
+    assert stage.a.may("publish", "ledger.commands.product.store-b", b"{}", "_INBOX.store-a.2.1")
+    reply = stage.b.wait("ledger.commands.product.store-b")[1]
+    assert stage.b.may("publish", reply, b"done\n")
+    assert stage.a.wait("_INBOX.store-a.2.1")[2] == b"done\n"
+    assert stage.a.may("publish", "ledger.queue.store-b", b"{}")
+    for verb in ("STREAM.INFO.ledger-queue-store-b", "CONSUMER.DURABLE.CREATE.ledger-queue-store-b.store-a",
+                 "CONSUMER.MSG.NEXT.ledger-queue-store-b.store-b"):
+        assert stage.a.ask(verb) is None, verb
+
 
 def a_node_cannot_publish_as_another_origin(stage):
     for subject in (EVENTS + "store-b", "ledger.events._ledger.store-b", EVENTS + "store-a.x",
@@ -163,7 +175,6 @@ def a_node_cannot_listen_to_others(stage):
 
 def a_node_cannot_answer_unasked(stage):
     assert not stage.a.may("publish", "_INBOX.store-b.1", b"line\n")
-    assert not stage.a.may("publish", "ledger.commands.product.store-b", b"{}")
 
 
 def a_stranger_is_not_let_in(stage):
@@ -178,6 +189,7 @@ def a_stranger_is_not_let_in(stage):
 TESTS = [a_node_publishes_what_it_recorded, a_node_reads_the_streams_of_its_domains,
          nodes_hear_heads, nodes_ask_and_answer, a_node_hears_its_own_inbox_and_commands,
          a_node_keeps_the_lease_of_its_name, a_node_cannot_touch_the_lease_of_another,
+         a_node_commands_others_and_is_answered,
          a_node_cannot_publish_as_another_origin, a_node_cannot_touch_a_stream,
          nobody_purges_the_stream_of_the_page, a_node_cannot_listen_to_others,
          a_node_cannot_answer_unasked, a_stranger_is_not_let_in]

@@ -17,6 +17,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array[0]))
 
+#define OWNERSHIP_BEHIND                                                                           \
+	"SEARCH o USING PRIMARY KEY (stream=? AND domain=? AND follows=? AND clock>?)"
+
 /* Nothing to plan: PRAGMA, INSERT of values. */
 #define NO_PLAN ""
 
@@ -100,6 +103,15 @@ static const struct row {
 	ROW(SQL_CHAIN_POSITION,
 		"SEARCH event USING COVERING INDEX event_chain (chain=? AND sequence=?)"),
 	ROW(SQL_PARK, NO_PLAN),
+	ROW(SQL_COMMAND, "SEARCH command USING PRIMARY KEY (id=?)"),
+	ROW(SQL_COMMAND_KEEP, NO_PLAN),
+	ROW(SQL_COMMAND_FORGET, "SEARCH command USING COVERING INDEX command_forget (forget<?)"),
+	ROW(SQL_SENT, "SEARCH sent USING PRIMARY KEY (id=?)"),
+	ROW(SQL_SENT_KEEP, NO_PLAN),
+	ROW(SQL_SENT_FORGET, "SEARCH sent USING COVERING INDEX sent_forget (forget<?)"),
+	ROW(SQL_COMMAND_COUNT, NO_PLAN),
+	ROW(SQL_COMMAND_COUNTS, "SCAN command_count"),
+
 	ROW(SQL_PARKED, "SEARCH parked USING PRIMARY KEY (handler=?)"),
 	ROW(SQL_PARKED_ALL, "SCAN parked"),
 	ROW(SQL_PARKED_AT, "SEARCH parked USING PRIMARY KEY (handler=? AND position=?)"),
@@ -127,6 +139,26 @@ static const struct row {
 	ROW(SQL_FORK_SIZE, "SEARCH branch USING INDEX branch_root (root=?)"),
 	ROW(SQL_FORK_EVENTS, "SEARCH branch USING INDEX branch_root (root=?)"),
 	ROW(SQL_SETTLEMENT_INSERT, NO_PLAN),
+	ROW(SQL_OWNERSHIP_INSERT, NO_PLAN),
+	ROW(SQL_OWNERSHIP_FIND, "SEARCH o USING INDEX ownership_hash (hash=?)"),
+	ROW(SQL_OWNERSHIP_FIRST,
+		"SEARCH o USING PRIMARY KEY (stream=? AND domain=? AND follows=?)"),
+	ROW(SQL_OWNERSHIP_CONTEST,
+		"SEARCH ownership USING PRIMARY KEY (stream=? AND domain=? AND follows=?)"),
+	ROW(SQL_OWNERSHIP_OFFER, OWNERSHIP_BEHIND),
+	ROW(SQL_OWNERSHIP_ACCEPT, OWNERSHIP_BEHIND),
+	ROW(SQL_OWNERSHIP_DECISION, OWNERSHIP_BEHIND),
+	ROW(SQL_OWNERSHIP_HEADS, "SEARCH ownership USING INDEX ownership_hash (hash=?)"),
+	ROW(SQL_OWNER, "SEARCH owner USING PRIMARY KEY (stream=? AND domain=?)"),
+	ROW(SQL_OWNER_SET, NO_PLAN),
+	ROW(SQL_OWNER_DOMAINS, "SEARCH owner USING PRIMARY KEY (stream=?)"),
+	ROW(SQL_OWNER_LIST, "SEARCH owner USING PRIMARY KEY ((stream,domain)>(?,?))"),
+	ROW(SQL_OWNER_PENDING, "SEARCH owner USING INDEX owner_pending (state=? AND expires<?)"),
+	ROW(SQL_OWNER_NEXT, "SEARCH owner USING INDEX owner_pending (state=?)"),
+	ROW(SQL_OWNER_CONTESTED, "SEARCH owner USING COVERING INDEX owner_contested"),
+	ROW(SQL_OWNER_CLAIMS,
+		"SEARCH ownership USING PRIMARY KEY (stream=? AND domain=? AND follows=?)"),
+	ROW(SQL_OWNER_COUNTS, "SEARCH owner USING COVERING INDEX owner_pending (state>?)"),
 	ROW(SQL_QUARANTINE_OF_CHAIN, "SEARCH quarantine USING INDEX quarantine_place "
 				     "(origin=? AND epoch=? AND domain=?)"),
 	ROW(SQL_QUARANTINE_AGAIN,
@@ -159,6 +191,8 @@ static const struct row {
 	ROW(SQL_VERIFY_BRANCHES,
 		"SEARCH before USING INDEX branch_place (chain=? AND sequence=? AND hash=?)"),
 	ROW(SQL_VERIFY_SETTLEMENTS, "SEARCH branch USING INDEX branch_root (root=?)"),
+	ROW(SQL_VERIFY_CLAIMED, "SCAN ownership"),
+	ROW(SQL_VERIFY_OWNER_COUNTS, "SCAN ownership"),
 
 	ROW(SQL_WORDS_DOMAIN, "SCAN domain USING COVERING INDEX sqlite_autoindex_domain_1"),
 	ROW(SQL_WORDS_ORIGIN, "SCAN chain USING COVERING INDEX sqlite_autoindex_chain_1"),
@@ -192,6 +226,8 @@ static const struct {
 	{ SQL_PEER_GAPS, "the heads that peers have named: as many as there are chains and nodes" },
 	{ SQL_FORKS, "branches that begin at one place" },
 	{ SQL_FORK_EVENTS, "one branch" },
+	{ SQL_OWNERSHIP_DECISION, "the owner's words about one offer" },
+	{ SQL_OWNER_CLAIMS, "claims of one stream" },
 };
 
 /* In place of the library's each(…): how it hands rows on makes no difference to a plan. */

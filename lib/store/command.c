@@ -1,0 +1,199 @@
+/*
+ * What became of commands: the answers that are kept, so that a command sent twice is executed once; those
+ * sent from here without an answer; and how often what happened.
+ */
+#include "command.h"
+
+#include "../base/banned.h"
+
+/* After it has expired no command is executed: its answer is kept a little longer for who asks late. */
+#define KEEP_AFTER (60 * TIME_SECOND)
+
+/* Runs `step` in a write transaction. */
+#define IN_TRANSACTION(l, step)                                                                    \
+	do {                                                                                       \
+		TRY(guard_begin_write(l, err));                                                    \
+		enum ledger_status status_ = (step);                                               \
+		if (status_ != LEDGER_OK)                                                          \
+			store_rollback((l)->store);                                                \
+		return status_ ? status_ : store_commit((l)->store, err);                          \
+	} while (0)
+
+/* --- Answers --------------------------------------------------------------------------------- */
+
+enum ledger_status command_lookup(struct ledger *l, const uint8_t id[16], bool *found,
+	uint8_t digest[EVENT_HASH_SIZE], struct buf *answer, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(store_get(l->store, SQL_COMMAND, &st, err));
+	bind_blob(st, 1, id, 16);
+	TRY(stmt_row(l->store, st, found, err));
+	if (!*found)
+		return LEDGER_OK;
+	struct slice kept = column_blob(st, 0), text = column_text(st, 1);
+	if (kept.len != EVENT_HASH_SIZE || !text.ptr)
+		return fail(err, LEDGER_DAMAGED, "%s has a malformed row in table command",
+			store_path(l->store));
+	memcpy(digest, kept.ptr, EVENT_HASH_SIZE);
+	buf_add_slice(answer, text);
+	return buf_check(answer, err);
+}
+
+enum ledger_status ledger_command_answer(struct ledger *l, const uint8_t id[16],
+	struct arena *arena, struct ledger_reply *out, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf answer = { 0 };
+	uint8_t digest[EVENT_HASH_SIZE];
+	bool found;
+	TRY(command_lookup(l, id, &found, digest, &answer, err));
+	if (!found)
+		return fail(err, LEDGER_NO, "nothing is known of that command here");
+	struct slice text = arena_copy(arena, buf_slice(&answer));
+	return text.ptr ? ledger_reply_read(text, arena, out, err)
+			: fail(err, LEDGER_NO_MEMORY, "out of memory");
+}
+
+enum ledger_status command_keep(struct ledger *l, const uint8_t id[16],
+	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
+	struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(store_get(l->store, SQL_COMMAND_KEEP, &st, err));
+	bind_blob(st, 1, id, 16);
+	bind_blob(st, 2, digest, EVENT_HASH_SIZE);
+	bind_text(st, 3, answer);
+	bind_u64(st, 4, forget + KEEP_AFTER);
+	return stmt_run(l->store, st, err);
+}
+
+enum ledger_status command_keep_alone(struct ledger *l, const uint8_t id[16],
+	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
+	struct ledger_error *err)
+{
+	IN_TRANSACTION(l, command_keep(l, id, digest, answer, forget, err));
+}
+
+enum ledger_status command_forget(struct ledger *l, uint64_t now, struct ledger_error *err)
+{
+	static const enum sql which[] = { SQL_COMMAND_FORGET, SQL_SENT_FORGET };
+	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
+		CLEANUP_STMT struct stmt *st = NULL;
+		TRY(store_get(l->store, which[i], &st, err));
+		bind_u64(st, 1, now);
+		TRY(stmt_run(l->store, st, err));
+	}
+	return LEDGER_OK;
+}
+
+/* --- What is recorded ------------------------------------------------------------------------ */
+
+enum ledger_status command_has_event(
+	struct ledger *l, const uint8_t id[16], bool *found, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(store_get(l->store, SQL_EVENTS_BY_ID, &st, err));
+	bind_blob(st, 1, id, 16);
+	bind_blob(st, 2, id, 16);
+	bind_u64(st, 3, INT64_MAX);
+	return stmt_row(l->store, st, found, err);
+}
+
+enum ledger_status command_version(struct ledger *l, struct slice stream, struct slice domain,
+	uint64_t *version, struct ledger_error *err)
+{
+	uint64_t id = 0;
+	enum ledger_status status = names_domain_id(l, domain, false, &id, err);
+	*version = 0;
+	if (status && status != LEDGER_NO)
+		return status;
+	return status || !id ? LEDGER_OK : insert_version(l, stream, id, version, err);
+}
+
+/* --- Sent from here -------------------------------------------------------------------------- */
+
+static enum ledger_status keep_sent(
+	struct ledger *l, const struct ledger_command *c, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(store_get(l->store, SQL_SENT_KEEP, &st, err));
+	bind_blob(st, 1, c->id, 16);
+	bind_text(st, 2, c->node);
+	bind_text(st, 3, c->stream);
+	bind_text(st, 4, c->name);
+	bind_u64(st, 5, time_now());
+	bind_u64(st, 6, c->expires);
+	bind_u64(st, 7, c->expires + LEDGER_COMMAND_LIFE_MAX);
+	TRY(stmt_run(l->store, st, err));
+	return command_forget(l, time_now(), err);
+}
+
+enum ledger_status ledger_command_sent(
+	struct ledger *l, const struct ledger_command *command, struct ledger_error *err)
+{
+	IN_TRANSACTION(l, keep_sent(l, command, err));
+}
+
+enum ledger_status ledger_command_find_sent(struct ledger *l, const uint8_t id[16],
+	struct arena *arena, struct ledger_sent *out, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	bool row;
+	TRY(store_get(l->store, SQL_SENT, &st, err));
+	bind_blob(st, 1, id, 16);
+	TRY(stmt_row(l->store, st, &row, err));
+	if (!row)
+		return fail(err, LEDGER_NO, "no command of that id was sent from here");
+	struct slice node = column_text(st, 0), stream = column_text(st, 1),
+		     name = column_text(st, 2);
+	if (!node.ptr || !stream.ptr || !name.ptr || !column_u64(st, 3, &out->time) ||
+		!column_u64(st, 4, &out->expires))
+		return fail(err, LEDGER_DAMAGED, "%s has a malformed row in table sent",
+			store_path(l->store));
+	memcpy(out->id, id, 16);
+	out->node = arena_copy(arena, node);
+	out->stream = arena_copy(arena, stream);
+	out->name = arena_copy(arena, name);
+	return out->node.ptr && out->stream.ptr && out->name.ptr
+		       ? LEDGER_OK
+		       : fail(err, LEDGER_NO_MEMORY, "out of memory");
+}
+
+/* --- Counts ---------------------------------------------------------------------------------- */
+
+enum ledger_status command_add_count(
+	struct ledger *l, const char *what, uint64_t n, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(store_get(l->store, SQL_COMMAND_COUNT, &st, err));
+	bind_text(st, 1, slice_of(what));
+	bind_u64(st, 2, n);
+	bind_u64(st, 3, time_now());
+	return stmt_run(l->store, st, err);
+}
+
+enum ledger_status ledger_command_count(
+	struct ledger *l, const char *what, uint64_t n, struct ledger_error *err)
+{
+	IN_TRANSACTION(l, command_add_count(l, what, n, err));
+}
+
+enum ledger_status ledger_command_counts(
+	struct ledger *l, ledger_command_count_fn *fn, void *context, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(store_get(l->store, SQL_COMMAND_COUNTS, &st, err));
+	for (;;) {
+		struct ledger_command_count count;
+		bool row;
+		TRY(stmt_row(l->store, st, &row, err));
+		if (!row)
+			return LEDGER_OK;
+		count.what = column_text(st, 0);
+		if (!count.what.ptr || !column_u64(st, 1, &count.number) ||
+			!column_u64(st, 2, &count.last))
+			return fail(err, LEDGER_DAMAGED,
+				"%s has a malformed row in table command_count",
+				store_path(l->store));
+		TRY(fn(&count, context, err));
+	}
+}
