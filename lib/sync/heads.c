@@ -78,7 +78,7 @@ static enum ledger_status send_statement(struct statement *st, struct ledger_err
 	TRY(statement_sign(s->ledger, STATEMENT_HEADS, &text, err));
 	TRY(subject_of(subject, tokens, 3, err));
 	for (size_t i = 0; i < s->n_clusters; i++)
-		if (s->clusters[i].up)
+		if (s->clusters[i].ready)
 			link_publish(
 				s->clusters[i].link, slice_of(subject), buf_slice(&text), &unsent);
 	buf_reset(&st->heads);

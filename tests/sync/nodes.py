@@ -91,6 +91,9 @@ class Node:
 
     # --- The daemon
 
+    def unpublished(self):
+        return json.loads(self.run("status", "--format", "json").stdout)["sync"]["unpublished"]
+
     def serve(self, *words):
         self.starts += 1
         with open(self.path("log.%d" % self.starts), "w") as log:

@@ -256,7 +256,7 @@ def streams_are_not_made_unless_the_config_says_so():
 
 def whole_daemons_run_under_the_permissions_of_the_page():
     with Stage() as stage:
-        users, stream = from_page()
+        users, stream, _ = from_page()
         os.environ.update(ADMIN_PASSWORD="pass-admin", STORE_A_PASSWORD="pass-a",
                           STORE_B_PASSWORD="pass-b")
         server = stage.server(users)
@@ -264,9 +264,10 @@ def whole_daemons_run_under_the_permissions_of_the_page():
 
         def make_streams():
             client = talk.Client(server.port, **admin)
-            for name, domain in (("ledger-inventory", "inventory"), ("ledger-_ledger", "_ledger")):
+            for name, domain in (("ledger-inventory", "inventory"), ("ledger-_ledger", "_ledger"),
+                                 ("ledger-_ownership", "_ownership")):
                 made = client.ask("STREAM.CREATE." + name, **dict(
-                    stream, name=name, subjects=["ledger.events.%s.*" % domain]))
+                    stream, name=name, subjects=["ledger.events.%s.*" % domain], max_bytes=1 << 20))
                 assert "error" not in made, made
             client.socket.close()
 
@@ -281,7 +282,7 @@ def whole_daemons_run_under_the_permissions_of_the_page():
         # What the stream has lost is asked for, and answered.
         b.stop()
         answered += a.append(300)
-        wait_for("all published", lambda: "sequence=600" in a.log())
+        wait_for("all published", lambda: a.unpublished() == 0)
         server.end(9)
         server.wipe()
         server.start()
