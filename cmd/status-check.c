@@ -152,6 +152,24 @@ static bool too_large(const struct facts *facts, uint64_t *out)
 	return facts->sync.left.ptr != NULL;
 }
 
+static bool contested(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->owners.counts.contested;
+	return true;
+}
+
+static bool offered(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->owners.counts.moving;
+	return true;
+}
+
+static bool commands_failed(const struct facts *facts, uint64_t *out)
+{
+	*out = facts->commands.failed;
+	return true;
+}
+
 static struct measure measures[] = {
 	{ "verify_age", UNIT_SECONDS, .value = verify_age, .must_be = true,
 		.unknown = "never verified" },
@@ -163,6 +181,9 @@ static struct measure measures[] = {
 	{ "cursor_lag", UNIT_EVENTS, .value = cursor_lag },
 	{ "forks", UNIT_EVENTS, .value = forks },
 	{ "quarantined", UNIT_EVENTS, .value = quarantined },
+	{ "contested", UNIT_EVENTS, .value = contested },
+	{ "offered", UNIT_EVENTS, .value = offered },
+	{ "commands_failed", UNIT_EVENTS, .value = commands_failed },
 	{ "consumer_lag", UNIT_EVENTS, .value = consumer_lag },
 	{ "consumers_stopped", UNIT_EVENTS, .value = consumers_stopped },
 	{ "parked", UNIT_EVENTS, .value = parked },

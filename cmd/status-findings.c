@@ -9,6 +9,7 @@
 #include "../lib/base/banned.h"
 
 #define SILENT	    (120 * TIME_SECOND)
+#define A_DAY	    (86400 * TIME_SECOND)
 #define LARGE_NAMED 3
 
 struct findings {
@@ -83,6 +84,40 @@ static enum ledger_status find_consumer(
 		TRY(found(f, "parked", next, err));
 	}
 	return LEDGER_OK;
+}
+
+/* --- Owners and commands --------------------------------------------------------------------- */
+
+static enum ledger_status find_owners(struct findings *f, struct ledger_error *err)
+{
+	const struct owner_facts *o = &f->facts->owners;
+	if (o->counts.contested) {
+		buf_addf(&f->text, "%" PRIu64 " claimed by several nodes; of each the first owns it: %s%s",
+			o->counts.contested, o->contested, o->counts.contested > 3 ? " …" : "");
+		TRY(found(f, "contested", "ledgerbox own conflicts", err));
+	}
+	if (o->counts.moving) {
+		buf_addf(&f->text, "%s: nobody writes to it", o->moving);
+		if (o->counts.moving > 1)
+			buf_addf(&f->text, "; and %" PRIu64 " more: ledgerbox own list",
+				o->counts.moving - 1);
+		TRY(found(f, "offered", o->next, err));
+	}
+	return LEDGER_OK;
+}
+
+/* What is long over is counted, but wakes nobody. */
+static enum ledger_status find_commands(struct findings *f, struct ledger_error *err)
+{
+	const struct command_facts *c = &f->facts->commands;
+	uint64_t age = facts_age(f->facts, c->last);
+	if (!c->failed || age >= A_DAY)
+		return LEDGER_OK;
+	buf_addf(&f->text, "%s, the last one ", c->what);
+	add_age(&f->text, age);
+	buf_add_text(&f->text, " ago");
+	return found(f, "commands_failed",
+		"journalctl -u ledgerbox-serve-sync -g command- names each with its id", err);
 }
 
 /* --- Others ---------------------------------------------------------------------------------- */
@@ -187,6 +222,8 @@ enum ledger_status status_each_finding(struct ledger *l, const struct facts *fac
 	__attribute__((cleanup(
 		done))) struct findings f = { .facts = facts, .fn = fn, .context = context };
 	TRY(find_in_ledger(&f, err));
+	TRY(find_owners(&f, err));
+	TRY(find_commands(&f, err));
 	TRY(status_each_consumer(l, facts, find_consumer, &f, err));
 	if (!facts->sync.expected)
 		return LEDGER_OK;

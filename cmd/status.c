@@ -76,6 +76,7 @@ enum ledger_status facts_gather(struct ledger *l, struct facts *facts, struct le
 	TRY(ledger_cursors(l, see_cursor, facts, err));
 	TRY(ledger_trouble(l, &facts->trouble, err));
 	TRY(owner_facts_gather(l, &facts->owners, err));
+	TRY(command_facts_gather(l, &facts->commands, err));
 	enum ledger_status status = ledger_last_verify(l, &facts->last, err);
 	if (status != LEDGER_OK && status != LEDGER_NO)
 		warn("cannot read what the last verify left: %s", err->text);
@@ -321,7 +322,6 @@ static enum ledger_status print_text(
 	add_verify(&text, facts);
 	add_sync(&text, facts);
 	TRY(status_each_finding(l, facts, add_finding, &text, err));
-	owner_facts_add_text(&text, &facts->owners);
 	TRY(add_commands(l, &text, err));
 	TRY(buf_check(&text, err));
 	out_slice(buf_slice(&text));

@@ -40,6 +40,14 @@ struct consumers_facts {
 struct owner_facts {
 	struct ledger_owner_counts counts;
 	char contested[300]; /* the first of them, with their owners */
+	char moving[500];    /* the one that waits for the longest … */
+	char next[600];	     /* … and what to do about it */
+};
+
+/* Commands that were not executed, since the ledger was made. */
+struct command_facts {
+	uint64_t failed, last; /* how many, and when the last one, µs */
+	char what[200];	       /* "2 refused, 1 timed-out" */
 };
 
 struct facts {
@@ -55,6 +63,7 @@ struct facts {
 	struct sync_facts sync;
 	struct consumers_facts consumers;
 	struct owner_facts owners;
+	struct command_facts commands;
 };
 
 #define CLEANUP_FACTS __attribute__((cleanup(facts_done)))
@@ -64,8 +73,8 @@ void facts_done(struct facts *facts);
 /* status-owners.c */
 enum ledger_status owner_facts_gather(
 	struct ledger *l, struct owner_facts *facts, struct ledger_error *err);
-/* Lines of the text, where there is anything to say. */
-void owner_facts_add_text(struct buf *out, const struct owner_facts *facts);
+enum ledger_status command_facts_gather(
+	struct ledger *l, struct command_facts *facts, struct ledger_error *err);
 
 /* µs from `then` to now; 0 where `then` lies ahead. */
 uint64_t facts_age(const struct facts *facts, uint64_t then);

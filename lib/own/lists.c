@@ -3,7 +3,8 @@
 
 #include "../base/banned.h"
 
-#define PAGE 256
+#define PAGE	   256
+#define MOVING_MAX 64
 
 struct page {
 	struct ledger *ledger;
@@ -144,6 +145,26 @@ enum ledger_status ledger_conflicts(
 		status = next_page(&p, SQL_OWNER_CONTESTED, (struct slice){ NULL, 0 }, err);
 		for (size_t i = 0; !status && i < p.n; i++)
 			status = hand_out_conflict(l, &p.names[i], fn, context, err);
+	}
+	arena_done(&p.arena);
+	return status;
+}
+
+/* --- On their way ---------------------------------------------------------------------------------- */
+
+enum ledger_status ledger_moving(struct ledger *l, size_t max, ledger_owner_fn *fn, void *context,
+	struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	struct page p = { .ledger = l };
+	TRY(store_get(l->store, SQL_OWNER_MOVING, &st, err));
+	bind_u64(st, 1, max < MOVING_MAX ? max : MOVING_MAX);
+	enum ledger_status status = fill_page(&p, st, err);
+	for (size_t i = 0; !status && i < p.n; i++) {
+		struct ledger_owner owner;
+		status = describe(l, &p.names[i], &owner, err);
+		if (!status)
+			status = fn(&owner, context, err);
 	}
 	arena_done(&p.arena);
 	return status;

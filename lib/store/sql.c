@@ -267,6 +267,9 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_OWNER_CONTESTED] =
 		"SELECT stream, domain FROM owner WHERE contested > 0 AND "
 		"contested = 1 AND (stream, domain) > (?1, ?2) ORDER BY stream, domain LIMIT ?3",
+	/* Those that change hands; what has waited for the longest first. */
+	[SQL_OWNER_MOVING] = "SELECT stream, domain FROM owner WHERE state > 1 ORDER BY state, "
+			     "expires LIMIT ?1",
 	/* Who claimed it, and when first. */
 	[SQL_OWNER_CLAIMS] = "SELECT origin, min(clock), epoch, sequence FROM ownership WHERE "
 			     "stream = ?1 AND domain = ?2 AND follows = x'' GROUP BY origin "

@@ -156,10 +156,37 @@ carry() {
 	works record -s product/sku-1
 	[ "$(ledgerbox tail -n all --domain inventory | wc -l)" -eq 4 ]
 	works ledgerbox status
-	[[ "$output" == *contested* ]]
-	[ "$(ledgerbox status --format json | jq .contested)" = 1 ]
+	[[ "$output" == *$'\ncontested '*'product/sku-1 (store-a)'*$'\n'*'-> ledgerbox own conflicts'$'\n'* ]]
+	works ledgerbox status --format json
+	[ "$(jq -c '[.contested, .offered, [.wrong[].what]]' <<< "$output")" = '[1,0,["contested"]]' ]
+	fails 2 ledgerbox status --check --crit contested=1
+	[[ "$output" == 'LEDGERBOX CRITICAL - contested 1 | '*' contested=1;;0 '* ]]
+	works ledgerbox status --check --crit contested=2
 	works ledgerbox status --format prometheus -o status.prom
 	grep -q '^ledgerbox_contested_streams{.*} 1$' status.prom
+}
+
+@test "a stream that changes hands is a finding of status: whose turn it is, and what to type there" {
+	record -s product/sku-1 --create > /dev/null
+	works ledgerbox status --format json
+	[ "$(jq -c '[.offered, .wrong]' <<< "$output")" = '[0,[]]' ]
+	ledgerbox own transfer product/sku-1 store-b > /dev/null
+	carry there
+	works ledgerbox status
+	[[ "$output" == *$'\noffered '*'product/sku-1 of store-a was offered to store-b until '*"on store-b: ledgerbox own accept 'product/sku-1'"*"ledgerbox own cancel 'product/sku-1'"* ]]
+	works at_b ledgerbox status --format json
+	[ "$(jq -c '[.offered, [.wrong[] | [.what, .next]]]' <<< "$output")" = "[1,[[\"offered\",\"ledgerbox own accept 'product/sku-1'\"]]]" ]
+	fails 1 ledgerbox status --check --warn offered=1
+	[[ "$output" == 'LEDGERBOX WARNING - offered 1 | '* ]]
+	works at_b ledgerbox own accept product/sku-1
+	works at_b ledgerbox status
+	[[ "$output" == *'and accepted'*"on store-a: ledgerbox own show 'product/sku-1'"* ]]
+	carry back
+	works ledgerbox status
+	[[ "$output" == *'and accepted'*'serve-sync hands it over'* ]]
+	works ledgerbox own cancel product/sku-1
+	works ledgerbox status --format json
+	[ "$(jq -c '[.offered, .wrong]' <<< "$output")" = '[0,[]]' ]
 }
 
 @test "streams come from stdin too, many in one transaction" {

@@ -271,6 +271,16 @@ EOC
 	fails 12 ledgerbox send product/sku-1 unknown
 	works ledgerbox status --format json
 	[ "$(jq -c '[.commands.executed, .commands.refused]' <<< "$output")" = '[1,1]' ]
+	[ "$(jq -c '[.wrong[] | [.what, .next]]' <<< "$output")" = '[["commands_failed","journalctl -u ledgerbox-serve-sync -g command- names each with its id"]]' ]
+	works ledgerbox status
+	[[ "$output" == *$'\ncommands_failed 1 refused, the last one '* ]]
+	fails 1 ledgerbox status --check --warn commands_failed=1
+	[[ "$output" == 'LEDGERBOX WARNING - commands_failed 1 | '* ]]
+	works ledgerbox status --check --warn commands_failed=2
+	# What is long over is counted, and no finding any more.
+	sqlite3 ledger.db 'UPDATE command_count SET last = last - 86400000000'
+	works ledgerbox status --format json
+	[ "$(jq -c '[.commands.refused, .wrong]' <<< "$output")" = '[1,[]]' ]
 }
 
 @test "append --at-owner is a command that needs no handler" {
