@@ -92,7 +92,8 @@ static enum ledger_status find_owners(struct findings *f, struct ledger_error *e
 {
 	const struct owner_facts *o = &f->facts->owners;
 	if (o->counts.contested) {
-		buf_addf(&f->text, "%" PRIu64 " claimed by several nodes; of each the first owns it: %s%s",
+		buf_addf(&f->text,
+			"%" PRIu64 " claimed by several nodes; of each the first owns it: %s%s",
 			o->counts.contested, o->contested, o->counts.contested > 3 ? " …" : "");
 		TRY(found(f, "contested", "ledgerbox own conflicts", err));
 	}

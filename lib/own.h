@@ -113,8 +113,8 @@ enum ledger_status ledger_conflicts(
 	struct ledger *l, ledger_conflict_fn *fn, void *context, struct ledger_error *err);
 
 /* At most `max` (up to 64) of the streams that are offered or accepted. */
-enum ledger_status ledger_moving(struct ledger *l, size_t max, ledger_owner_fn *fn, void *context,
-	struct ledger_error *err);
+enum ledger_status ledger_moving(
+	struct ledger *l, size_t max, ledger_owner_fn *fn, void *context, struct ledger_error *err);
 
 /* How many streams are contested, and how many are on their way from one node to another. */
 struct ledger_owner_counts {

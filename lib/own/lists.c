@@ -152,8 +152,8 @@ enum ledger_status ledger_conflicts(
 
 /* --- On their way ---------------------------------------------------------------------------------- */
 
-enum ledger_status ledger_moving(struct ledger *l, size_t max, ledger_owner_fn *fn, void *context,
-	struct ledger_error *err)
+enum ledger_status ledger_moving(
+	struct ledger *l, size_t max, ledger_owner_fn *fn, void *context, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
 	struct page p = { .ledger = l };

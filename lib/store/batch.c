@@ -112,7 +112,7 @@ void ledger_rollback(struct ledger *l)
 		store_rollback(l->store);
 	if (b->open)
 		names_forget(l); /* rows made in the batch are gone */
-	l->owners.generation++;
+	owner_cache_forget(l);
 	b->open = false;
 	b->n_tails = 0;
 	arena_reset(&b->arena);

@@ -83,7 +83,8 @@ struct batch {
 struct owner_slot;
 struct owner_cache {
 	struct owner_slot *slots; /* NULL: none yet */
-	uint64_t generation;	  /* slots of another one are free */
+	uint64_t generation;	  /* of what is remembered: one more, and all is forgotten */
+	uint64_t misses;	  /* look-ups in this generation */
 	uint64_t key[4];
 	uint64_t data_version; /* of the file when the last batch began */
 	struct arena words;    /* of the last answer about an owner (own.h) */

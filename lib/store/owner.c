@@ -311,11 +311,11 @@ static enum ledger_status take(struct ledger *l, const struct owner_name *name,
 	if (status != LEDGER_NO)
 		return status;
 	TRY(insert(l, name, e, heads, err));
-	l->owners.generation++;
 	status = owner_read(l, name, &row, err);
-	if (status == LEDGER_NO)
+	if (status == LEDGER_NO) /* nothing is remembered of a stream that has no owner */
 		return e->kind == OWNER_CLAIMED ? derive_again(l, name, err) : LEDGER_OK;
 	TRY(status);
+	owner_cache_forget(l);
 	return e->kind == OWNER_CLAIMED ? take_claim(l, name, e, &row, err)
 					: take_behind(l, name, e, &row, err);
 }

@@ -112,6 +112,7 @@ enum ledger_status owner_check_append(struct ledger *l, struct slice domain, str
 enum ledger_status owner_may_write(struct ledger *l, const struct owner_name *name,
 	const struct owner_row *row, struct ledger_error *err);
 enum ledger_status owner_cache_begin(struct ledger *l, struct ledger_error *err);
+void owner_cache_forget(struct ledger *l);
 void owner_cache_done(struct ledger *l);
 
 /* append.c: ledger_add, but what the event before it borrows from the batch's arena stays. */

@@ -9,12 +9,14 @@
 
 /* --- Answers that still hold --------------------------------------------------------------------- */
 
-#define SLOTS (1u << 15)
+#define WAYS	  4
+#define SETS	  (1u << 13)
+#define READ_AT	  512 /* look-ups, after which many are read at a time */
+#define READ_ROWS (SETS * WAYS / 2)
 
 /* Yes, this node may append to it: a stream by two hashes with a random key, which nobody can aim at. */
 struct owner_slot {
-	uint64_t generation;
-	uint64_t hash[2];
+	uint64_t hash[2]; /* 0, 0: free */
 };
 
 void owner_cache_done(struct ledger *l)
@@ -22,6 +24,12 @@ void owner_cache_done(struct ledger *l)
 	free(l->owners.slots);
 	l->owners.slots = NULL;
 	arena_done(&l->owners.words);
+}
+
+void owner_cache_forget(struct ledger *l)
+{
+	l->owners.generation++;
+	l->owners.misses = 0;
 }
 
 /* The answers of earlier batches hold as long as nobody else has written. */
@@ -32,12 +40,18 @@ enum ledger_status owner_cache_begin(struct ledger *l, struct ledger_error *err)
 		return LEDGER_OK;
 	TRY(store_data_version(l->store, &version, err));
 	if (version != l->owners.data_version)
-		l->owners.generation++;
+		owner_cache_forget(l);
 	l->owners.data_version = version;
 	return LEDGER_OK;
 }
 
 __extension__ typedef unsigned __int128 u128;
+
+static uint64_t mix_word(uint64_t hash, uint64_t key, uint64_t word)
+{
+	u128 product = (u128)(hash ^ word) * (key | 1);
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
 
 static uint64_t mix(uint64_t hash, uint64_t key, struct slice text)
 {
@@ -46,39 +60,78 @@ static uint64_t mix(uint64_t hash, uint64_t key, struct slice text)
 		uint64_t word = 0;
 		size_t n = text.len < sizeof(word) ? text.len : sizeof(word);
 		memcpy(&word, text.ptr, n);
-		u128 product = (u128)(hash ^ word) * (key | 1);
-		hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+		hash = mix_word(hash, key, word);
 		text = slice_from(text, n);
 	}
 	return hash;
 }
 
-/* What its slot holds when the stream is remembered. */
+static uint64_t hash_of(
+	const struct ledger *l, const struct owner_name *name, const uint64_t key[2])
+{
+	uint64_t hash = mix_word(key[0], key[1], l->owners.generation);
+	return mix(mix(hash, key[1], name->domain), key[1], name->stream);
+}
+
+/* What is remembered of a stream. The generation is in it: what was known in another one is never met. */
 static struct owner_slot slot_of(const struct ledger *l, const struct owner_name *name)
 {
 	const uint64_t *key = l->owners.key;
-	return (struct owner_slot){ l->owners.generation,
-		{ mix(mix(key[0], key[1], name->domain), key[1], name->stream),
-			mix(mix(key[2], key[3], name->domain), key[3], name->stream) } };
+	return (struct owner_slot){ { hash_of(l, name, key), hash_of(l, name, key + 2) } };
 }
 
 /* NULL without memory: then nothing is remembered. */
-static struct owner_slot *find_slot(struct ledger *l, uint64_t hash)
+static struct owner_slot *set_of(struct ledger *l, const struct owner_slot *wanted)
 {
 	struct ledger_error ignored;
 	if (!l->owners.slots) {
-		l->owners.slots = calloc(SLOTS, sizeof(*l->owners.slots));
+		l->owners.slots = calloc((size_t)SETS * WAYS, sizeof(*l->owners.slots));
 		if (handle_random(l, l->owners.key, sizeof(l->owners.key), &ignored))
 			owner_cache_done(l);
 		return NULL; /* the hash was made without the key */
 	}
-	return &l->owners.slots[(hash ^ hash >> 32) & (SLOTS - 1)];
+	return &l->owners.slots[(wanted->hash[0] & (SETS - 1)) * WAYS];
 }
 
-static bool is_remembered(const struct owner_slot *slot, const struct owner_slot *wanted)
+static bool is_remembered(const struct owner_slot *set, const struct owner_slot *wanted)
 {
-	return slot && slot->generation == wanted->generation && slot->hash[0] == wanted->hash[0] &&
-	       slot->hash[1] == wanted->hash[1];
+	for (size_t i = 0; set && i < WAYS; i++)
+		if (memcmp(&set[i], wanted, sizeof(*wanted)) == 0)
+			return true;
+	return false;
+}
+
+/* The others of its set move down, the last one falls out. */
+static void remember(struct owner_slot *set, const struct owner_slot *wanted)
+{
+	if (!set)
+		return;
+	memmove(set + 1, set, (WAYS - 1) * sizeof(*set));
+	set[0] = *wanted;
+}
+
+/* Of a stream's type, those of this node that never changed hands: each look-up costs as much as many rows
+ * in a row. How many are read is bounded, whatever the table holds. */
+static enum ledger_status read_many(struct ledger *l, struct slice stream, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL;
+	const char *slash = memchr(stream.ptr, '/', stream.len);
+	size_t type = slash ? (size_t)(slash - stream.ptr) + 1 : stream.len;
+	TRY(store_get(l->store, SQL_OWNER_MINE, &st, err));
+	bind_text(st, 1, (struct slice){ stream.ptr, type });
+	bind_text(st, 2, slice_of(l->node));
+	bind_u64(st, 3, READ_ROWS);
+	for (;;) {
+		bool row;
+		TRY(stmt_row(l->store, st, &row, err));
+		if (!row)
+			return LEDGER_OK;
+		struct owner_name name = { column_text(st, 1), column_text(st, 0) };
+		struct owner_slot slot = slot_of(l, &name);
+		struct owner_slot *set = set_of(l, &slot);
+		if (!is_remembered(set, &slot))
+			remember(set, &slot);
+	}
 }
 
 /* --- What a new owner has to hold ---------------------------------------------------------------- */
@@ -224,15 +277,14 @@ enum ledger_status owner_check_append(struct ledger *l, struct slice domain, str
 	if (!stream.ptr || !is_owned(l, domain, stream))
 		return check_unowned(stream, create, err);
 	struct owner_slot wanted = slot_of(l, &name);
-	struct owner_slot *slot = find_slot(l, wanted.hash[0]);
-	if (is_remembered(slot, &wanted))
+	struct owner_slot *set = set_of(l, &wanted);
+	if (is_remembered(set, &wanted))
 		return LEDGER_OK;
 	enum ledger_status status = owner_read(l, &name, &row, err);
 	if (status == LEDGER_NO)
 		return of_nobody(&name, create, claim, err);
 	TRY(status);
 	TRY(owner_may_write(l, &name, &row, err));
-	if (slot)
-		*slot = wanted;
-	return LEDGER_OK;
+	remember(set, &wanted);
+	return ++l->owners.misses == READ_AT ? read_many(l, stream, err) : LEDGER_OK;
 }

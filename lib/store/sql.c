@@ -270,6 +270,9 @@ static const char *const texts[SQL_COUNT_] = {
 	/* Those that change hands; what has waited for the longest first. */
 	[SQL_OWNER_MOVING] = "SELECT stream, domain FROM owner WHERE state > 1 ORDER BY state, "
 			     "expires LIMIT ?1",
+	/* Of the first ?3 rows from ?1 on those that node ?2 may write to, whatever else is asked. */
+	[SQL_OWNER_MINE] = "SELECT stream, domain FROM (SELECT * FROM owner WHERE stream >= ?1 "
+			   "LIMIT ?3) WHERE node = ?2 AND state = 1 AND moved = 0",
 	/* Who claimed it, and when first. */
 	[SQL_OWNER_CLAIMS] = "SELECT origin, min(clock), epoch, sequence FROM ownership WHERE "
 			     "stream = ?1 AND domain = ?2 AND follows = x'' GROUP BY origin "

@@ -346,6 +346,59 @@ static void a_claim_that_is_refused_with_its_event_was_never_made(void **state)
 	MUST(verified(a, &err));
 }
 
+/* More than are looked up one by one, and of two nodes. */
+static void what_is_remembered_of_many_streams_is_forgotten_when_one_changes_hands(void **state)
+{
+	char stream[32];
+	struct ledger_error err;
+	struct ledger_owner now;
+	struct ledger_answer answer;
+	(void)state;
+	MUST(append_to(b, "product/0", true, &err));
+	send_all(b, a, NULL);
+	MUST(ledger_begin(a, &err));
+	for (int i = 1; i < 1200; i++) {
+		snprintf(stream, sizeof(stream), "product/%d", i);
+		MUST(ledger_own_claim(a, SLICE("inventory"), slice_of(stream), &now, &err));
+	}
+	MUST(ledger_commit(a, &err));
+	MUST(ledger_begin(a, &err));
+	for (int i = 1; i < 600; i++) {
+		struct ledger_new new = plain();
+		snprintf(stream, sizeof(stream), "product/%d", i);
+		new.stream = slice_of(stream);
+		MUST(ledger_add(a, &new, NULL, &answer, &err));
+	}
+	MUST(ledger_commit(a, &err));
+	MUST(append_to(a, "product/1100", false, &err));
+	MUST_FAIL(LEDGER_NOT_OWNER, append_to(a, "product/0", false, &err));
+	MUST_FAIL(LEDGER_NOT_OWNER, append_to(a, "product/1200", false, &err));
+	/* By this connection, and by another one. */
+	MUST(deed(offer_to_b, a, "product/1101", &err));
+	MUST_FAIL(LEDGER_BUSY, append_to(a, "product/1101", false, &err));
+	struct ledger *other = open_ledger(&a_options);
+	MUST(deed(offer_to_b, other, "product/1100", &err));
+	ledger_close(other);
+	MUST_FAIL(LEDGER_BUSY, append_to(a, "product/1100", false, &err));
+	MUST(append_to(a, "product/1102", false, &err));
+}
+
+static void a_claim_that_was_rolled_back_is_not_remembered(void **state)
+{
+	struct ledger_error err;
+	struct ledger_new new = plain();
+	struct ledger_answer answer;
+	struct ledger_condition create = { .expect = LEDGER_EXPECT_NONE, .create = true };
+	(void)state;
+	new.stream = SLICE("product/1");
+	MUST(append_to(a, "product/9", true, &err));
+	MUST(ledger_begin(a, &err));
+	MUST(ledger_add(a, &new, &create, &answer, &err));
+	MUST(ledger_add(a, &new, NULL, &answer, &err));
+	ledger_rollback(a);
+	MUST_FAIL(LEDGER_NOT_OWNER, append_to(a, "product/1", false, &err));
+}
+
 static void a_transfer_lets_nobody_write_until_the_owner_has_said_it(void **state)
 {
 	struct ledger_error err;
@@ -629,6 +682,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(a_stream_is_written_by_its_owner_alone),
 		TEST(a_claim_that_is_refused_with_its_event_was_never_made),
+		TEST(what_is_remembered_of_many_streams_is_forgotten_when_one_changes_hands),
+		TEST(a_claim_that_was_rolled_back_is_not_remembered),
 		TEST(a_transfer_lets_nobody_write_until_the_owner_has_said_it),
 		TEST(a_new_owner_waits_for_what_the_owner_before_recorded),
 		TEST(an_offer_that_expired_is_taken_back_by_the_owner),

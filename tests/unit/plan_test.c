@@ -157,6 +157,7 @@ static const struct row {
 	ROW(SQL_OWNER_NEXT, "SEARCH owner USING INDEX owner_pending (state=?)"),
 	ROW(SQL_OWNER_CONTESTED, "SEARCH owner USING COVERING INDEX owner_contested"),
 	ROW(SQL_OWNER_MOVING, "SEARCH owner USING COVERING INDEX owner_pending (state>?)"),
+	ROW(SQL_OWNER_MINE, "SEARCH owner USING PRIMARY KEY (stream>?)"),
 	ROW(SQL_OWNER_CLAIMS,
 		"SEARCH ownership USING PRIMARY KEY (stream=? AND domain=? AND follows=?)"),
 	ROW(SQL_OWNER_COUNTS, "SEARCH owner USING COVERING INDEX owner_pending (state>?)"),
