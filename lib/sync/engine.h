@@ -286,7 +286,8 @@ struct sync {
 	uint64_t stated;	 /* when it was sent */
 	uint64_t next_statement; /* when the next one is due */
 
-	struct serve *serve; /* NULL: commands are not executed here */
+	struct serve *serve;  /* NULL: commands are not executed here */
+	uint64_t owners_rest; /* the clock is wrong: owners are not looked at before this moment */
 };
 
 static inline uint64_t tag_of(enum tag_kind kind, uint32_t generation, size_t index)
@@ -420,6 +421,8 @@ void serve_connected(struct sync *s, size_t cluster);
 void serve_message(struct sync *s, size_t cluster, const struct link_event *event);
 void serve_queue(struct sync *s, const struct link_event *event);
 enum ledger_status serve_step(struct sync *s, struct ledger_error *err);
+/* Commands cannot be stored for this node on that cluster, since nobody has made the stream for them. */
+bool serve_lacks_queue(const struct sync *s, size_t cluster);
 void serve_close(struct sync *s);
 
 /* --- heads.c --------------------------------------------------------------------------------------- */

@@ -215,6 +215,22 @@ static void add_track(struct buf *out, const struct sync *s, const struct track 
 	buf_add_char(out, '}');
 }
 
+/* As a domain without events: what is stored for this node waits there. */
+static void add_queue(struct buf *out, const struct sync *s, size_t cluster)
+{
+	struct link_stream stream;
+	if (!serve_lacks_queue(s, cluster))
+		return;
+	sync_queue_stream(s->prefix, slice_of(s->node), &stream);
+	begin_item(out);
+	add_text(out, "cluster", s->clusters[cluster].options->name);
+	add_text(out, "domain", "_commands");
+	add_text(out, "stream", stream.name);
+	add_text(out, "state", "unusable");
+	add_text(out, "trouble", "missing");
+	buf_add_char(out, '}');
+}
+
 static bool is_missing(const struct chain *c)
 {
 	return c->held || c->target || c->before || c->waiting;
@@ -297,6 +313,8 @@ void sync_describe(struct sync *s, struct buf *out)
 	buf_add_text(out, "],\"streams\":[");
 	for (size_t i = 0; i < s->n_tracks; i++)
 		add_track(out, s, &s->tracks[i]);
+	for (size_t i = 0; i < s->n_clusters; i++)
+		add_queue(out, s, i);
 	buf_add_text(out, "],\"missing\":[");
 	add_chains(out, s);
 	buf_add_text(out, ",\"peers\":[");

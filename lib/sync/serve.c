@@ -21,7 +21,8 @@ enum queue_state { QUEUE_OFF, QUEUE_STREAM, QUEUE_CONSUMER, QUEUE_READY };
 /* Where stored commands of one cluster come from. */
 struct queue {
 	enum queue_state state;
-	bool asked, told;
+	bool asked;
+	bool missing;  /* there is no stream, which was said */
 	uint64_t rest; /* nothing is asked before this moment */
 	/* What came, in order: acknowledged when all before it is done. */
 	struct stored {
@@ -289,11 +290,21 @@ static void found_stream(struct sync *s, size_t cluster, const struct link_event
 	q->asked = false;
 	if (event->status == LEDGER_OK) {
 		q->state = QUEUE_CONSUMER;
+		q->missing = false;
 		s->more = true;
 		return;
 	}
 	q->rest = s->now + LOOK_AGAIN;
 	sync_queue_stream(s->prefix, slice_of(s->node), &stream);
+	if (event->status == LEDGER_NO && !s->options->create_streams && !q->missing) {
+		WARN(s, "commands-stream-missing",
+			WORD("cluster", s->clusters[cluster].options->name),
+			WORD("stream", stream.name),
+			WORD("text",
+				"nothing sent with --async reaches this node here: make it, or "
+				"set sync.create_streams"));
+		q->missing = true;
+	}
 	if (event->status == LEDGER_NO && s->options->create_streams)
 		q->asked = link_stream_create(s->clusters[cluster].link, &stream,
 				   queue_tag(cluster), &err) == LEDGER_OK;
@@ -440,6 +451,11 @@ enum ledger_status serve_step(struct sync *s, struct ledger_error *err)
 	count_forged(s);
 	sync_wake_at(s, ledger_commands_due(s->serve->commands));
 	return LEDGER_OK;
+}
+
+bool serve_lacks_queue(const struct sync *s, size_t cluster)
+{
+	return s->serve && s->clusters[cluster].up && s->serve->queues[cluster].missing;
 }
 
 void serve_close(struct sync *s)

@@ -13,6 +13,7 @@
 
 #include "../base/banned.h"
 
+#define CLOCK_REST    (60 * TIME_SECOND)
 #define LOOK_INTERVAL (10 * TIME_SECOND)
 #define EVENTS_A_TURN 2048
 #define REST_MS	      500
@@ -315,11 +316,29 @@ static enum ledger_status listen_to(struct sync *s, size_t cluster, struct ledge
 
 /* --- The loop -------------------------------------------------------------------------------------- */
 
+/* A ledger that was copied ends the daemon; a clock that somebody will set does not. */
+static bool is_clock_alone(const struct sync *s)
+{
+	struct ledger_error ignored;
+	return ledger_check_home(s->ledger, &ignored) == LEDGER_OK;
+}
+
 /* What was accepted is handed over, what has expired taken back: this node's word on its streams. */
 static enum ledger_status settle_owners(struct sync *s, struct ledger_error *err)
 {
 	uint64_t done, expires, now;
-	TRY(ledger_own_step(s->ledger, &done, err));
+	if (s->now < s->owners_rest) {
+		sync_wake_at(s, s->owners_rest);
+		return LEDGER_OK;
+	}
+	enum ledger_status status = ledger_own_step(s->ledger, &done, err);
+	if (status == LEDGER_REFUSED && is_clock_alone(s)) {
+		WARN(s, "clock", WORD("text", err->text));
+		s->owners_rest = s->now + CLOCK_REST;
+		sync_wake_at(s, s->owners_rest);
+		return LEDGER_OK;
+	}
+	TRY(status);
 	s->changed = s->changed || done;
 	if (done)
 		SAY(s, "owners", NUMBER("settled", done));
