@@ -7,7 +7,7 @@ import threading
 import traceback
 
 from converge_test import Stage
-from nodes import wait_for, wait_until_level
+from nodes import PROGRAM, wait_for, wait_until_level
 
 CONFIG = ('domains: {"*": {propagate: true, subscribe: true}}\n'
           "stream_types: {product: {domain: inventory, owned: true}}\n")
@@ -128,6 +128,24 @@ def the_daemon_takes_back_an_offer_that_has_expired():
         assert events(a)[-1]["payload"]["reason"] == "expired"
 
 
+def a_daemon_whose_clock_is_wrong_says_so_and_goes_on():
+    with Stage(["store-a", "store-b"]) as stage:
+        a, _ = owned(stage)
+        assert write(a, "--create").returncode == 0
+        a.run("own", "transfer", "product/1", "store-b", "--ttl", "1s")
+        program = a.program
+        a.program = os.path.join(os.path.dirname(PROGRAM), "..", "tests", "ledgerbox-clock")
+        a.environment["LEDGERBOX_TEST_CLOCK"] = str(200 * 366 * 86400)
+        stage.serve()
+        wait_for("what it says", lambda: "clock" in a.log() and "the clock of this machine says 22" in a.log())
+        a.stop()
+        assert a.log().count("the clock of this machine says") == 1, a.log()
+        a.program = program
+        del a.environment["LEDGERBOX_TEST_CLOCK"]
+        a.serve()
+        wait_for("the end of the offer", lambda: owner(a)["state"] == "held")
+
+
 def a_strict_claim_is_refused_early_and_recorded_where_nobody_answers():
     with Stage(["store-a", "store-b"]) as stage:
         a, b = stage.nodes
@@ -160,6 +178,7 @@ TESTS = [
     a_stream_has_one_writer_while_it_changes_hands,
     claims_made_while_apart_end_in_one_owner_and_one_remark,
     the_daemon_takes_back_an_offer_that_has_expired,
+    a_daemon_whose_clock_is_wrong_says_so_and_goes_on,
 ]
 
 
