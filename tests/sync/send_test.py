@@ -123,24 +123,6 @@ def without_the_owners_daemon_it_is_unreachable_at_once_and_stored_with_async():
         assert runs(b) == 2
 
 
-def a_missing_stream_for_stored_commands_is_said_once_and_in_status():
-    with Stage(["a"]) as stage:
-        a = stage.nodes[0]
-        with open(a.path("nodes.yaml")) as file:
-            text = file.read()
-        with open(a.path("nodes.yaml"), "w") as file:
-            file.write(text.replace("create_streams: true", "create_streams: false"))
-        a.serve()
-
-        def missing():
-            left = json.loads(a.run("status", "--format", "json").stdout)
-            return [f for f in left["wrong"] if f["what"] == "stream" and "queue" in f["text"].lower()]
-        wait_for("the finding", missing)
-        assert "create_streams: true" in missing()[0]["next"], missing()
-        assert a.log().count("commands-stream-missing") == 1, a.log()
-        a.stop()
-
-
 def a_slow_handler_does_not_hold_up_the_daemon_and_a_timeout_names_the_command():
     with Stage(["a", "b"]) as stage:
         a, b = stage.nodes
@@ -244,7 +226,6 @@ def commands_to_a_node_that_does_not_own_the_stream_are_refused():
 
 TESTS = [a_command_is_executed_by_the_owner_and_answered,
          without_the_owners_daemon_it_is_unreachable_at_once_and_stored_with_async,
-         a_missing_stream_for_stored_commands_is_said_once_and_in_status,
          a_slow_handler_does_not_hold_up_the_daemon_and_a_timeout_names_the_command,
          many_are_under_way_at_a_time_and_each_is_executed_once,
          forged_and_replayed_commands_execute_nothing,
