@@ -183,7 +183,10 @@ struct peer {
 	uint64_t heard; /* monotonic */
 	uint64_t kept;	/* when its heads were last written down */
 	uint8_t heads[EVENT_HASH_SIZE];
-	bool level; /* all it named is here */
+	bool level;	    /* all it named is here */
+	bool lacking;	    /* of what it says now, in one or several parts, something is not */
+	uint64_t part;	    /* the last one of that */
+	uint64_t part_boot; /* and by which of its daemons */
 };
 
 struct ask {

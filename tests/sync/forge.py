@@ -94,10 +94,10 @@ def rehash(e, key_id, key):
 
 # --- Heads ----------------------------------------------------------------------------------------
 
-def heads(key, node, epoch, said, counter=None, boot=1):
+def heads(key, node, epoch, said, counter=None, boot=1, **more):
     """A statement of heads, signed as ledgerbox-protocol(7) says it."""
     words = json.dumps({"v": 1, "node": node, "epoch": epoch,
-                        "counter": counter or int(time.time() * 1e6), "boot": boot, "heads": said},
-                       separators=(",", ":")).encode()
+                        "counter": counter or int(time.time() * 1e6), "boot": boot, **more,
+                        "heads": said}, separators=(",", ":")).encode()
     mac = hmac.new(key, b"ledgerbox/heads/v1\0" + words, hashlib.sha256).hexdigest()
     return words + b'\n{"key":"%s","mac":"%s"}\n' % (vectors.key_id(key).encode(), mac.encode())
