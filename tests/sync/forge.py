@@ -99,5 +99,16 @@ def heads(key, node, epoch, said, counter=None, boot=1, **more):
     words = json.dumps({"v": 1, "node": node, "epoch": epoch,
                         "counter": counter or int(time.time() * 1e6), "boot": boot, **more,
                         "heads": said}, separators=(",", ":")).encode()
-    mac = hmac.new(key, b"ledgerbox/heads/v1\0" + words, hashlib.sha256).hexdigest()
+    return sign_words(key, b"ledgerbox/heads/v1", words)
+
+
+def ask(key, node):
+    """The question for statements of heads."""
+    words = json.dumps({"v": 1, "node": node, "ask": "heads", "time": int(time.time() * 1e6)},
+                       separators=(",", ":")).encode()
+    return sign_words(key, b"ledgerbox/ask/v1", words)
+
+
+def sign_words(key, label, words):
+    mac = hmac.new(key, label + b"\0" + words, hashlib.sha256).hexdigest()
     return words + b'\n{"key":"%s","mac":"%s"}\n' % (vectors.key_id(key).encode(), mac.encode())
