@@ -35,6 +35,8 @@
 #define ASKS_MAX     4
 #define ANSWERS_MAX  64 /* who gets no answer asks again */
 #define LARGE_MAX    64 /* listed; the rest is counted */
+#define ECHOES_MAX                                                                                 \
+	4096 /* frames of ours that are known again by their bytes; the rest is verified */
 
 #define BATCH_EVENTS 4096u
 #define BATCH_BYTES  (4u << 20)
@@ -270,6 +272,8 @@ struct sync {
 	size_t n_sources;
 	struct sent sent[SENT_MAX];
 	struct frame frame;
+	uint8_t echoes[ECHOES_MAX]
+		      [EVENT_HASH_SIZE]; /* SHA-256 of what was sent, each in its place */
 	uint64_t saved_at;
 	bool unsaved;	     /* a cursor has moved since then */
 	uint64_t publishing; /* when it was last reported that something was published */
@@ -359,6 +363,9 @@ enum ledger_status publish_lost(struct sync *s, size_t track, struct ledger_erro
 struct cluster *publish_cluster(struct sync *s, const struct source *source);
 /* Do two sources publish the same chain? */
 bool publish_same_chain(const struct sync *s, const struct source *a, const struct source *b);
+
+/* Was exactly this sent from here, a short while ago? */
+bool publish_has_sent(const struct sync *s, struct slice data);
 
 /* --- published.c ------------------------------------------------------------------------------- */
 

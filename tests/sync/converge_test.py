@@ -252,6 +252,25 @@ def every_node_shows_a_fork_with_both_branches():
             for n in stage.nodes) == [20, 20, 400])
 
 
+def a_forged_line_with_a_hash_that_is_known_is_refused_by_its_origin_too():
+    with Stage(["a", "b"]) as stage:
+        a = stage.nodes[0]
+        stage.serve()
+        a.append(3)
+        wait_until_level(stage.nodes)
+        line = a.run("tail", "-n", "1", "--format", "json").stdout.replace('"position":3,', "")
+        forged = [line.replace('"n":2', '"n":3'),
+                  re.sub('"mac":"(..)', lambda m: '"mac":"%02x' % (int(m[1], 16) ^ 1), line)]
+        client = Client(stage.servers[0].port)
+        for data in [line, *forged]:
+            client.publish("ledger.events.inventory.a", data.encode())
+        client.settle()
+        for node in stage.nodes:
+            database = sqlite3.connect("file:%s?mode=ro" % node.path("ledger.db"), uri=True)
+            wait_for("both", lambda database=database: {row[0] for row in database.execute(
+                "SELECT bytes FROM quarantine")} == {data.encode().strip() for data in forged})
+
+
 def forged_lines_do_not_fill_what_repair_remembers():
     with Stage(["a", "b"]) as stage:
         a, b = stage.nodes
@@ -295,6 +314,7 @@ def heads_fit_into_what_a_server_takes():
 
 
 TESTS = [
+    a_forged_line_with_a_hash_that_is_known_is_refused_by_its_origin_too,
     heads_fit_into_what_a_server_takes,
     forged_lines_do_not_fill_what_repair_remembers,
     every_node_shows_a_fork_with_both_branches,
