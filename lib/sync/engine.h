@@ -54,7 +54,8 @@ enum tag_kind {
 	TAG_ASK,
 	TAG_LEASE,
 	TAG_COMMAND,
-	TAG_QUEUE
+	TAG_QUEUE,
+	TAG_NAMES
 };
 
 /* Asked next, or waited for. */
@@ -71,12 +72,23 @@ struct lease {
 	uint64_t rest;	   /* nothing is asked before this moment */
 };
 
+/* Looking for the streams of domains that nobody has named. */
+struct listing {
+	bool asked;
+	bool done;	   /* all was listed once, since the cluster is up */
+	bool denied, told; /* it is not permitted, and that was said */
+	uint64_t offset;   /* of the next page */
+	uint64_t failures; /* in a row */
+	uint64_t rest;	   /* nothing is asked before this moment */
+};
+
 struct cluster {
 	const struct sync_cluster *options;
 	struct link *link;
 	bool up;
 	bool ready; /* up, and the lease was looked at */
 	struct lease lease;
+	struct listing listing;
 	uint64_t failures; /* in a row; three: another one is tried */
 	uint64_t rest;	   /* nothing is published before this moment */
 	uint64_t since;	   /* wall clock: up, or down, since then */
@@ -102,6 +114,8 @@ struct track {
 	bool told;     /* that the stream is missing, or differs */
 	bool renewed;  /* the consumer was deleted: the next one is new */
 	bool unpulled; /* there are too many: it is only published to */
+	bool named;    /* by the config; not only found, or met */
+	bool denied;   /* it may not be looked up */
 	uint64_t rest; /* nothing is asked before this moment */
 	struct link_stream stream;
 	char created[40];	  /* of the stream that is there; "": not known yet */
@@ -350,6 +364,15 @@ enum ledger_status route_start(struct sync *s, struct ledger_error *err);
 /* May others see this chain? */
 bool route_is_shared(const struct sync *s, struct slice origin, struct slice domain);
 
+/* --- discover.c ---------------------------------------------------------------------------------- */
+
+void discover_step(struct sync *s);
+enum ledger_status discover_names(
+	struct sync *s, const struct link_event *event, struct ledger_error *err);
+/* Was it listing streams that this complaint of a server is about? */
+bool discover_denied(struct sync *s, size_t cluster, struct slice text);
+bool discover_is_level(const struct sync *s, struct buf *why);
+
 /* --- publish.c --------------------------------------------------------------------------------- */
 
 enum ledger_status publish_look(struct sync *s, struct ledger_error *err);
@@ -384,6 +407,8 @@ enum ledger_status track_stream(
 	struct sync *s, const struct link_event *event, struct ledger_error *err);
 void track_consumer(struct sync *s, const struct link_event *event);
 void track_lost(struct sync *s, const struct link_event *event);
+/* Is it a look-up of one of the streams that this complaint of a server is about? */
+bool track_denied(struct sync *s, size_t cluster, struct slice text);
 /* Begin again where the ledger stands. */
 void track_restart(struct sync *s, struct track *t, uint64_t wait);
 bool track_is_level(const struct sync *s, struct buf *why);

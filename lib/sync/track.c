@@ -16,6 +16,9 @@
 #define PULL_DEPTH    3
 #define RETRY	      (5 * TIME_SECOND)
 #define LOOK_INTERVAL (30 * TIME_SECOND)
+#define DENIED_RETRY  (300 * TIME_SECOND)
+
+#define JS_STREAM_INFO "$JS.API.STREAM.INFO."
 
 static size_t index_of(const struct sync *s, const struct track *t)
 {
@@ -167,7 +170,7 @@ static enum ledger_status found_stream(
 		     t->sure <= info->last;
 	bool purged = again && was_purged(s, t, info);
 	t->checked = s->now;
-	t->asked = false;
+	t->asked = t->denied = false;
 	t->failures = 0;
 	note_extent(s, t, info);
 	if (again)
@@ -221,8 +224,32 @@ enum ledger_status track_stream(
 	t->failures++;
 	say_trouble(
 		s, t, "", event->text.ptr ? event->text.ptr : ledger_status_name(event->status));
-	rest(s, t, event->status == LEDGER_CONFLICT ? 0 : RETRY);
+	rest(s, t, t->denied ? DENIED_RETRY : event->status == LEDGER_CONFLICT ? 0 : RETRY);
 	return LEDGER_OK;
+}
+
+/* What is denied times out; who permits it meanwhile restarts the server, or reloads it. */
+bool track_denied(struct sync *s, size_t cluster, struct slice text)
+{
+	char verb[SUBJECT_MAX];
+	for (size_t i = 0; i < s->n_tracks; i++) {
+		struct track *t = &s->tracks[i];
+		int n = snprintf(verb, sizeof(verb), JS_STREAM_INFO "%s", t->stream.name);
+		const char *found = t->cluster == cluster && n > 0
+					    ? memmem(text.ptr, text.len, verb, (size_t)n)
+					    : NULL;
+		size_t end = found ? (size_t)(found - text.ptr) + (size_t)n : 0;
+		struct slice next = { text.ptr + end, end < text.len ? 1 : 0 };
+		if (!found || slice_is_token(next))
+			continue;
+		if (!t->denied)
+			WARN(s, "stream-denied", WORD("cluster", cluster_name(s, t)),
+				WORD("stream", t->stream.name), TEXT("text", text),
+				WORD("hint", "permit it, or see domains in the config"));
+		t->denied = true;
+		return true;
+	}
+	return false;
 }
 
 /* --- The consumer -------------------------------------------------------------------------------- */
@@ -386,6 +413,9 @@ bool track_is_level(const struct sync *s, struct buf *why)
 		bool ready = t->state == TRACK_READY && t->created[0];
 		if (ready &&
 			(!t->subscribe || t->unpulled || !t->left || t->committed >= t->known_last))
+			continue;
+		/* It is there for others. */
+		if (!ready && t->denied && !t->named)
 			continue;
 		if (!ready && is_covered(s, t))
 			continue;
