@@ -116,6 +116,7 @@ struct track {
 	bool unpulled; /* there are too many: it is only published to */
 	bool named;    /* by the config; not only found, or met */
 	bool denied;   /* it may not be looked up */
+	bool suspect;  /* the consumer delivers nothing: the next one is new */
 	uint64_t rest; /* nothing is asked before this moment */
 	struct link_stream stream;
 	char created[40];	  /* of the stream that is there; "": not known yet */
@@ -133,6 +134,8 @@ struct track {
 	uint64_t failures;	  /* look-ups in a row: three, and another cluster is tried */
 	uint64_t checked;	  /* when the stream was last looked up */
 	uint64_t messages, bytes; /* it had then */
+	uint64_t taken_then;	  /* and this was taken */
+	uint64_t silent;	  /* it had this when the consumer was made anew for its silence */
 	uint64_t pending;	  /* messages to come, at the last one */
 	uint64_t redelivered;	  /* messages that came again */
 	char trouble[256];	  /* what is wrong with the stream; "": nothing */
