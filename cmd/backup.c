@@ -129,8 +129,7 @@ static void say_what_is_missing(const char *path, const struct ledger_verify_rep
 	note("%s: %" PRIu64 " event%s, verified", path, report->last, report->last == 1 ? "" : "s");
 	note("key and config are not in it: keep them elsewhere, and these heads with them");
 	note("to restore, put the file where the ledger was, without its old -wal and -shm, and "
-	     "run: "
-	     "ledgerbox recover --offline");
+	     "run: ledgerbox recover (without other nodes: ledgerbox recover --offline)");
 }
 
 static enum ledger_status run(struct ledger *l, int argc, char **argv, struct ledger_error *err)

@@ -7,7 +7,8 @@
 
 #include "../lib/base/banned.h"
 
-#define ASK_MAX (5 * TIME_SECOND)
+#define ASK_MAX	 (5 * TIME_SECOND)
+#define PATIENCE (30 * TIME_SECOND)
 
 void missing_done(struct missing_list *list)
 {
@@ -162,11 +163,15 @@ static enum ledger_status count_left(
 enum ledger_status missing_take(struct missing_list *list, struct ledger *l, struct sync *sync,
 	uint64_t within, uint64_t *left, struct ledger_error *err)
 {
-	uint64_t end = time_monotonic() + within;
+	uint64_t end = time_monotonic() + (within ? within : PATIENCE);
 	TRY(count_left(list, l, left, err));
 	while (*left && time_monotonic() < end) {
+		uint64_t before = *left;
 		TRY(sync_turn(sync, TIME_SECOND / 5, err));
 		TRY(count_left(list, l, left, err));
+		/* However much there is: as long as it comes, it is worth waiting for. */
+		if (!within && *left < before)
+			end = time_monotonic() + PATIENCE;
 		progress_draw("recover",
 			list->events - (*left < list->events ? *left : list->events), list->events);
 	}

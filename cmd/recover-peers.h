@@ -34,7 +34,8 @@ void missing_done(struct missing_list *list);
 enum ledger_status missing_ask(struct missing_list *list, struct ledger *l,
 	const struct sync_options *sync, size_t n, uint64_t within, struct ledger_error *err);
 
-/* Lets the engine work until all of it is here, `within` µs at most. *left: events that are not.
+/* Lets the engine work until all of it is here, `within` µs at most; 0: as long as something comes within
+ * half a minute. *left: events that are not.
  * LEDGER_NOT_PROVEN where some are not: the ledger is sound, they come later. */
 enum ledger_status missing_take(struct missing_list *list, struct ledger *l, struct sync *sync,
 	uint64_t within, uint64_t *left, struct ledger_error *err);

@@ -26,7 +26,7 @@ static uint64_t within;
 static const struct opt opts[] = {
 	{ 0, "offline", "ask no peers for what is missing", NULL, .flag = &offline },
 	{ 0, "peers", "wait for answers of so many other nodes (1)", "<n>", .maybe_u64 = &peers },
-	{ 0, "within", "end after this time, also where something is missing (30s)", "<duration>",
+	{ 0, "within", "end after this time (30s in which nothing comes)", "<duration>",
 		.duration = &within },
 	{ 0, "force", "begin an epoch though nothing is wrong", NULL, .flag = &force },
 	{ 0, "reason", "why, for the record", "<text>", .str = &reason },
@@ -237,7 +237,7 @@ static enum ledger_status begin_with_peers(struct outcome *o, struct ledger_erro
 static enum ledger_status take_back(struct outcome *o, struct sync *sync, struct ledger_error *err)
 {
 	enum ledger_status status =
-		missing_take(&o->missing, o->ledger, sync, within ? within : WITHIN, &o->left, err);
+		missing_take(&o->missing, o->ledger, sync, within, &o->left, err);
 	if (status == LEDGER_OK || !o->begun)
 		return status;
 	fail_in(err, "epoch %" PRIu64 " has begun, but ", o->recovery.epoch);

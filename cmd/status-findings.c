@@ -169,11 +169,12 @@ static enum ledger_status find_stream(
 	if (!s->trouble[0] || strcmp(s->state, "unreachable") == 0)
 		return LEDGER_OK;
 	buf_addf(&f->text, "%s of cluster %s: %s", s->stream, s->cluster, s->trouble);
-	return found(f, "stream",
-		strcmp(s->trouble, "missing") == 0
-			? "make it, or set sync.create_streams: true in the config"
-			: "man ledgerbox-protocol says what it has to be",
-		err);
+	const char *todo = "man ledgerbox-protocol says what it has to be";
+	if (strcmp(s->trouble, "missing") == 0)
+		todo = "make it, or set sync.create_streams: true in the config";
+	else if (strncmp(s->trouble, "delivers nothing", 16) == 0)
+		todo = "see to the store of its servers; other nodes are asked meanwhile";
+	return found(f, "stream", todo, err);
 }
 
 static enum ledger_status find_silent(

@@ -178,12 +178,14 @@ enum ledger_status ledger_received_at(struct ledger *l, struct slice cluster, st
 struct ledger_statement {
 	struct slice node; /* a token */
 	uint64_t epoch;	   /* of the sender */
-	uint64_t counter;  /* grows within the sender's epoch */
+	uint64_t boot;	   /* one run of its daemon, below 2^53 */
+	uint64_t counter;  /* grows within that run */
 	uint64_t time;	   /* µs, when it was received */
 	const struct ledger_head *heads;
 	size_t n; /* heads not named stay as they were */
 };
-/* LEDGER_NO: older than what is known of this node (epoch, then counter), or the same; not kept. */
+/* LEDGER_NO: not newer than what is known of this run of the node's daemon; not kept. Runs have no order:
+ * after a restart the clock may be behind, after a restore the epoch. The last 32 of a node are known. */
 enum ledger_status ledger_keep_statement(
 	struct ledger *l, const struct ledger_statement *statement, struct ledger_error *err);
 

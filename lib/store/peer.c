@@ -153,29 +153,47 @@ enum ledger_status ledger_received_at(struct ledger *l, struct slice cluster, st
 
 /* --- Peers ------------------------------------------------------------------------------------------ */
 
+/* Each run of a daemon counts for itself: after a restart its clock may be behind. What an earlier run
+ * has said is not believed again. */
 static enum ledger_status check_newer(
 	struct ledger *l, const struct ledger_statement *s, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
-	uint64_t epoch = 0, counter = 0;
+	uint64_t counter = 0;
 	bool row;
-	TRY(store_get(l->store, SQL_PEER, &st, err));
+	TRY(store_get(l->store, SQL_PEER_RUN, &st, err));
 	bind_text(st, 1, s->node);
+	bind_u64(st, 2, s->boot);
 	TRY(stmt_row(l->store, st, &row, err));
-	if (row && (!column_u64(st, 0, &epoch) || !column_u64(st, 1, &counter)))
-		return malformed(l, "peer", err);
-	if (row && (s->epoch < epoch || (s->epoch == epoch && s->counter <= counter)))
+	if (row && !column_u64(st, 0, &counter))
+		return malformed(l, "peer_run", err);
+	if (row && s->counter <= counter)
 		return fail(err, LEDGER_NO,
-			"a statement of %.*s that is older than the last one: %" PRIu64 "/%" PRIu64
-			" after %" PRIu64 "/%" PRIu64,
-			SLICE_ARG(s->node), s->epoch, s->counter, epoch, counter);
+			"a statement of %.*s that is older than the last one of its daemon: "
+			"%" PRIu64 " after %" PRIu64,
+			SLICE_ARG(s->node), s->counter, counter);
 	return LEDGER_OK;
+}
+
+static enum ledger_status keep_run(
+	struct ledger *l, const struct ledger_statement *s, struct ledger_error *err)
+{
+	CLEANUP_STMT struct stmt *st = NULL, *forget = NULL;
+	TRY(store_get(l->store, SQL_PEER_RUN_SET, &st, err));
+	bind_text(st, 1, s->node);
+	bind_u64(st, 2, s->boot);
+	bind_u64(st, 3, s->counter);
+	TRY(stmt_run(l->store, st, err));
+	TRY(store_get(l->store, SQL_PEER_RUN_FORGET, &forget, err));
+	bind_text(forget, 1, s->node);
+	return stmt_run(l->store, forget, err);
 }
 
 static enum ledger_status keep_peer(
 	struct ledger *l, const struct ledger_statement *s, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
+	TRY(keep_run(l, s, err));
 	TRY(store_get(l->store, SQL_PEER_SET, &st, err));
 	bind_text(st, 1, s->node);
 	bind_u64(st, 2, s->epoch);

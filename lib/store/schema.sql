@@ -260,6 +260,15 @@ CREATE TABLE peer (
 	time INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
+-- Runs of other nodes' daemons, and the counter of the last statement of each: the newest few.
+CREATE TABLE peer_run (
+	node TEXT NOT NULL,
+	boot INTEGER NOT NULL,
+	counter INTEGER NOT NULL,
+	run INTEGER NOT NULL, -- counts them, as they were first heard of
+	PRIMARY KEY (node, boot)
+) WITHOUT ROWID, STRICT;
+
 CREATE TABLE peer_head (
 	node TEXT NOT NULL,
 	origin TEXT NOT NULL,

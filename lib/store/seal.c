@@ -21,7 +21,9 @@ enum ledger_status seal_read(struct ledger *l, struct seal *seal, struct ledger_
 		mac.len != EVENT_HASH_SIZE) {
 		fail(err, LEDGER_DAMAGED, "the seal of %s is missing or malformed",
 			store_path(l->store));
-		return hint(err, "put a backup in its place and run: ledgerbox recover --offline");
+		return hint(err,
+			"put a backup in its place and run: ledgerbox recover (without other "
+			"nodes: ledgerbox recover --offline)");
 	}
 	memcpy(read.link, link.ptr, EVENT_HASH_SIZE);
 	memcpy(read.key, key.ptr, EVENT_KEY_ID_SIZE);

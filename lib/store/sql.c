@@ -329,9 +329,14 @@ static const char *const texts[SQL_COUNT_] = {
 	[SQL_RECEIVED_SET] = "INSERT INTO received (cluster, domain, created, sequence, updated) "
 			     "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (cluster, domain) "
 			     "DO UPDATE SET created = ?3, sequence = ?4, updated = ?5",
-	[SQL_PEER] = "SELECT epoch, counter FROM peer WHERE node = ?1",
+	[SQL_PEER_RUN] = "SELECT counter FROM peer_run WHERE node = ?1 AND boot = ?2",
 	[SQL_PEER_SET] = "INSERT INTO peer (node, epoch, counter, time) VALUES (?1, ?2, ?3, ?4) "
 			 "ON CONFLICT (node) DO UPDATE SET epoch = ?2, counter = ?3, time = ?4",
+	[SQL_PEER_RUN_SET] = "INSERT INTO peer_run (node, boot, counter, run) VALUES (?1, ?2, ?3, "
+			     "(SELECT ifnull(max(run), 0) + 1 FROM peer_run WHERE node = ?1)) "
+			     "ON CONFLICT (node, boot) DO UPDATE SET counter = ?3",
+	[SQL_PEER_RUN_FORGET] = "DELETE FROM peer_run WHERE node = ?1 AND run <= "
+				"(SELECT max(run) - 32 FROM peer_run WHERE node = ?1)",
 	[SQL_PEER_HEADS] = "SELECT node, origin, epoch, domain, sequence, hash, sender_epoch, "
 			   "counter, time FROM peer_head ORDER BY node, origin, epoch, domain",
 	[SQL_PEER_HEAD_SET] =

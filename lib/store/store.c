@@ -412,7 +412,8 @@ enum ledger_status store_check_columns(struct store *s, struct ledger_error *err
 		"the schema of %s was changed: it has columns that are computed, nothing is read "
 		"from it",
 		s->path);
-	return hint(err, "put a backup in its place and run: ledgerbox recover --offline");
+	return hint(err, "put a backup in its place and run: ledgerbox recover (without other "
+			 "nodes: ledgerbox recover --offline)");
 }
 
 enum ledger_status store_read_any_schema(struct store *s, struct ledger_error *err)

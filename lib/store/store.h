@@ -17,7 +17,8 @@ struct stmt;
 	"('domain'), ('chain'), ('signing_key'), ('event'), ('term'), ('stream'), ('mark'), "      \
 	"('seal'), ('cursor'), ('snapshot'), ('parked'), ('failing'), ('branch'), "                \
 	"('settlement'), ('ownership'), ('owner'), "                                               \
-	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_head'), "      \
+	"('quarantine'), ('dropped'), ('published'), ('received'), ('peer'), ('peer_run'), "       \
+	"('peer_head'), "                                                                          \
 	"('command'), ('sent'), ('command_count')"
 
 enum store_mode {

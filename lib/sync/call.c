@@ -115,6 +115,8 @@ static enum link_kind kind_of(enum call_kind kind)
 		return LINK_STORED;
 	case CALL_STREAM:
 		return LINK_STREAM;
+	case CALL_NAMES:
+		return LINK_NAMES;
 	case CALL_CONSUMER:
 	case CALL_ENSURE:
 		return LINK_CONSUMER;
@@ -216,6 +218,8 @@ static void take_answer(
 	} else if (call->kind == CALL_STREAM) {
 		good = stream_read_info(in->data, &l->stream);
 		event->stream_info = &l->stream;
+	} else if (call->kind == CALL_NAMES) {
+		good = stream_read_names(in->data, &event->data, &event->number);
 	} else if (stream_read_consumer(in->data, &l->consumer)) {
 		event->consumer_info = &l->consumer;
 	} else {

@@ -35,6 +35,8 @@
 #define ASKS_MAX     4
 #define ANSWERS_MAX  64 /* who gets no answer asks again */
 #define LARGE_MAX    64 /* listed; the rest is counted */
+#define ECHOES_MAX                                                                                 \
+	4096 /* frames of ours that are known again by their bytes; the rest is verified */
 
 #define BATCH_EVENTS 4096u
 #define BATCH_BYTES  (4u << 20)
@@ -52,7 +54,8 @@ enum tag_kind {
 	TAG_ASK,
 	TAG_LEASE,
 	TAG_COMMAND,
-	TAG_QUEUE
+	TAG_QUEUE,
+	TAG_NAMES
 };
 
 /* Asked next, or waited for. */
@@ -69,12 +72,23 @@ struct lease {
 	uint64_t rest;	   /* nothing is asked before this moment */
 };
 
+/* Looking for the streams of domains that nobody has named. */
+struct listing {
+	bool asked;
+	bool done;	   /* all was listed once, since the cluster is up */
+	bool denied, told; /* it is not permitted, and that was said */
+	uint64_t offset;   /* of the next page */
+	uint64_t failures; /* in a row */
+	uint64_t rest;	   /* nothing is asked before this moment */
+};
+
 struct cluster {
 	const struct sync_cluster *options;
 	struct link *link;
 	bool up;
 	bool ready; /* up, and the lease was looked at */
 	struct lease lease;
+	struct listing listing;
 	uint64_t failures; /* in a row; three: another one is tried */
 	uint64_t rest;	   /* nothing is published before this moment */
 	uint64_t since;	   /* wall clock: up, or down, since then */
@@ -100,6 +114,9 @@ struct track {
 	bool told;     /* that the stream is missing, or differs */
 	bool renewed;  /* the consumer was deleted: the next one is new */
 	bool unpulled; /* there are too many: it is only published to */
+	bool named;    /* by the config; not only found, or met */
+	bool denied;   /* it may not be looked up */
+	bool suspect;  /* the consumer delivers nothing: the next one is new */
 	uint64_t rest; /* nothing is asked before this moment */
 	struct link_stream stream;
 	char created[40];	  /* of the stream that is there; "": not known yet */
@@ -117,6 +134,8 @@ struct track {
 	uint64_t failures;	  /* look-ups in a row: three, and another cluster is tried */
 	uint64_t checked;	  /* when the stream was last looked up */
 	uint64_t messages, bytes; /* it had then */
+	uint64_t taken_then;	  /* and this was taken */
+	uint64_t silent;	  /* it had this when the consumer was made anew for its silence */
 	uint64_t pending;	  /* messages to come, at the last one */
 	uint64_t redelivered;	  /* messages that came again */
 	char trouble[256];	  /* what is wrong with the stream; "": nothing */
@@ -183,7 +202,10 @@ struct peer {
 	uint64_t heard; /* monotonic */
 	uint64_t kept;	/* when its heads were last written down */
 	uint8_t heads[EVENT_HASH_SIZE];
-	bool level; /* all it named is here */
+	bool level;	    /* all it named is here */
+	bool lacking;	    /* of what it says now, in one or several parts, something is not */
+	uint64_t part;	    /* the last one of that */
+	uint64_t part_boot; /* and by which of its daemons */
 };
 
 struct ask {
@@ -267,6 +289,8 @@ struct sync {
 	size_t n_sources;
 	struct sent sent[SENT_MAX];
 	struct frame frame;
+	uint8_t echoes[ECHOES_MAX]
+		      [EVENT_HASH_SIZE]; /* SHA-256 of what was sent, each in its place */
 	uint64_t saved_at;
 	bool unsaved;	     /* a cursor has moved since then */
 	uint64_t publishing; /* when it was last reported that something was published */
@@ -344,6 +368,15 @@ enum ledger_status route_start(struct sync *s, struct ledger_error *err);
 /* May others see this chain? */
 bool route_is_shared(const struct sync *s, struct slice origin, struct slice domain);
 
+/* --- discover.c ---------------------------------------------------------------------------------- */
+
+void discover_step(struct sync *s);
+enum ledger_status discover_names(
+	struct sync *s, const struct link_event *event, struct ledger_error *err);
+/* Was it listing streams that this complaint of a server is about? */
+bool discover_denied(struct sync *s, size_t cluster, struct slice text);
+bool discover_is_level(const struct sync *s, struct buf *why);
+
 /* --- publish.c --------------------------------------------------------------------------------- */
 
 enum ledger_status publish_look(struct sync *s, struct ledger_error *err);
@@ -357,6 +390,9 @@ enum ledger_status publish_lost(struct sync *s, size_t track, struct ledger_erro
 struct cluster *publish_cluster(struct sync *s, const struct source *source);
 /* Do two sources publish the same chain? */
 bool publish_same_chain(const struct sync *s, const struct source *a, const struct source *b);
+
+/* Was exactly this sent from here, a short while ago? */
+bool publish_has_sent(const struct sync *s, struct slice data);
 
 /* --- published.c ------------------------------------------------------------------------------- */
 
@@ -375,6 +411,8 @@ enum ledger_status track_stream(
 	struct sync *s, const struct link_event *event, struct ledger_error *err);
 void track_consumer(struct sync *s, const struct link_event *event);
 void track_lost(struct sync *s, const struct link_event *event);
+/* Is it a look-up of one of the streams that this complaint of a server is about? */
+bool track_denied(struct sync *s, size_t cluster, struct slice text);
 /* Begin again where the ledger stands. */
 void track_restart(struct sync *s, struct track *t, uint64_t wait);
 bool track_is_level(const struct sync *s, struct buf *why);

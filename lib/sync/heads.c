@@ -8,6 +8,9 @@
  *	 {…,"branch":true}]}
  *	{"key":"hs256-…","mac":"…"}
  *
+ * More heads than one message takes are several statements, with "part":0,"more":true, then "part":1, and
+ * so on; the last one has no "more".
+ *
  * A node may ask all others to say it now: a statement like the above, of the words {"ask":"heads"}.
  *
  * Heads prove what a peer stores. One that names what is not here begins a question, and no more.
@@ -59,9 +62,10 @@ struct statement {
 	struct sync *s;
 	struct buf heads;
 	size_t n, limit; /* bytes */
+	uint64_t part;
 };
 
-static enum ledger_status send_statement(struct statement *st, struct ledger_error *err)
+static enum ledger_status send_statement(struct statement *st, bool more, struct ledger_error *err)
 {
 	struct sync *s = st->s;
 	CLEANUP_BUF struct buf text = { 0 };
@@ -72,7 +76,10 @@ static enum ledger_status send_statement(struct statement *st, struct ledger_err
 	s->counter = now > s->counter ? now : s->counter + 1;
 	buf_addf(&text, "{\"v\":1,\"node\":\"%s\",\"epoch\":%" PRIu64 ",\"counter\":%" PRIu64,
 		s->node, s->epoch, s->counter);
-	buf_addf(&text, ",\"boot\":%" PRIu64 ",\"heads\":[", s->boot);
+	buf_addf(&text, ",\"boot\":%" PRIu64, s->boot);
+	if (st->part || more)
+		buf_addf(&text, ",\"part\":%" PRIu64, st->part);
+	buf_add_text(&text, more ? ",\"more\":true,\"heads\":[" : ",\"heads\":[");
 	buf_add_slice(&text, buf_slice(&st->heads));
 	buf_add_text(&text, "]}");
 	TRY(statement_sign(s->ledger, STATEMENT_HEADS, &text, err));
@@ -83,6 +90,7 @@ static enum ledger_status send_statement(struct statement *st, struct ledger_err
 				s->clusters[i].link, slice_of(subject), buf_slice(&text), &unsent);
 	buf_reset(&st->heads);
 	st->n = 0;
+	st->part++;
 	return LEDGER_OK;
 }
 
@@ -94,8 +102,8 @@ static enum ledger_status state_head(
 	if (st->n)
 		buf_add_char(&st->heads, ',');
 	statement_add_head(&st->heads, head, branch);
-	return ++st->n == STATEMENT_HEADS_MAX || st->heads.len > st->limit ? send_statement(st, err)
-									   : LEDGER_OK;
+	bool full = ++st->n == STATEMENT_HEADS_MAX || st->heads.len > st->limit;
+	return full ? send_statement(st, true, err) : LEDGER_OK;
 }
 
 static enum ledger_status state_chain(
@@ -142,7 +150,7 @@ enum ledger_status heads_step(struct sync *s, struct ledger_error *err)
 	if (!status)
 		status = ledger_forks(s->ledger, state_fork, &st, err);
 	if (!status)
-		status = send_statement(&st, err);
+		status = send_statement(&st, false, err);
 	buf_done(&st.heads);
 	return status;
 }
@@ -212,7 +220,7 @@ static enum ledger_status compare(struct sync *s, struct peer *p, const struct l
 	if (!s->options->recover)
 		TRY(route_meet(s, head->domain, err));
 	struct chain *c = hold_chain(s, head->origin, head->epoch, head->domain);
-	p->level = false;
+	p->lacking = true;
 	if (!c || c->waiting)
 		return LEDGER_OK;
 	uint64_t bit = UINT64_C(1) << (p - s->peers);
@@ -234,18 +242,45 @@ static enum ledger_status keep(struct sync *s, struct peer *p, const struct hear
 	const struct ledger_head *heads, size_t n, struct ledger_error *err)
 {
 	uint8_t hash[EVENT_HASH_SIZE];
-	struct ledger_statement statement = { slice_of(p->node), heard->epoch, heard->counter,
-		time_now(), heads, n };
+	struct ledger_statement statement = { slice_of(p->node), heard->epoch, heard->boot,
+		heard->counter, time_now(), heads, n };
 	chain_sha256(heard->heads, hash);
 	if (p->kept && s->now < p->kept + KEEP_INTERVAL &&
 		memcmp(hash, p->heads, sizeof(hash)) == 0)
 		return LEDGER_OK;
 	enum ledger_status status = ledger_keep_statement(s->ledger, &statement, err);
-	if (status && status != LEDGER_NO && status != LEDGER_BUSY)
+	/* While somebody holds the lock nothing is kept: the next statement is, though it says the same. */
+	if (status == LEDGER_BUSY) {
+		p->kept = 0;
+		return LEDGER_OK;
+	}
+	/* Known from before this daemon was started: it says nothing of today. */
+	p->lacking = p->lacking || status == LEDGER_NO;
+	if (status && status != LEDGER_NO)
 		return status;
 	p->kept = s->now;
 	memcpy(p->heads, hash, sizeof(hash));
 	return LEDGER_OK;
+}
+
+/* It is level when nothing of all parts of one saying is missing here; a part that was lost may have named
+ * what is. */
+static void begin_part(struct peer *p, const struct heard *heard)
+{
+	if (heard->part == 0)
+		p->lacking = false;
+	else if (heard->part != p->part + 1 || heard->boot != p->part_boot)
+		p->lacking = true;
+	p->part = heard->part;
+	p->part_boot = heard->boot;
+}
+
+static void end_part(struct peer *p, const struct heard *heard)
+{
+	if (p->lacking)
+		p->level = false;
+	else if (!heard->more)
+		p->level = true;
 }
 
 static enum ledger_status take(struct sync *s, struct peer *p, const struct heard *heard,
@@ -258,7 +293,7 @@ static enum ledger_status take(struct sync *s, struct peer *p, const struct hear
 	bool branch;
 	if (!heads)
 		return fail(err, LEDGER_NO_MEMORY, "out of memory");
-	p->level = true;
+	begin_part(p, heard);
 	json_walk_init(&walk, heard->heads);
 	while (n < STATEMENT_HEADS_MAX && json_walk_next(&walk, &key, &value)) {
 		if (!statement_read_head(value, arena, &heads[n], &branch))
@@ -266,7 +301,9 @@ static enum ledger_status take(struct sync *s, struct peer *p, const struct hear
 		TRY(compare(s, p, &heads[n], branch, err));
 		n += branch ? 0 : 1;
 	}
-	return keep(s, p, heard, heads, n, err);
+	TRY(keep(s, p, heard, heads, n, err));
+	end_part(p, heard);
+	return LEDGER_OK;
 }
 
 /* What comes again, or late, is none. Each run of a daemon counts for itself: after a restart its clock may

@@ -60,6 +60,7 @@ enum link_kind {
 	LINK_REPLY,  /* one answer to link_request */
 	LINK_END,    /* a request is over; number: replies that came */
 	LINK_STREAM, /* answer to link_stream_… */
+	LINK_NAMES,  /* answer to link_stream_names; data: a checked array; number: of all */
 	LINK_CONSUMER, /* answer to link_consumer_… */
 	LINK_MESSAGE,  /* for a subscription: tag is its */
 	LINK_PULLED,   /* a stored message: tag is the pull's */
@@ -173,6 +174,11 @@ struct link_stream {
 /* LINK_STREAM: LEDGER_NO where there is none. */
 enum ledger_status link_stream_info(
 	struct link *l, const char *name, uint64_t tag, struct ledger_error *err);
+
+/* Names of the streams that store what is published under a pattern, from the one at `offset` on: LINK_NAMES.
+ * As many come as the server likes. */
+enum ledger_status link_stream_names(struct link *l, const char *pattern, uint64_t offset,
+	uint64_t tag, struct ledger_error *err);
 
 /* LINK_STREAM: LEDGER_CONFLICT where one of that name is there with another config. Never changes one. */
 enum ledger_status link_stream_create(

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "../event/chain.h"
 #include "../event/line.h"
 
 #include "../base/banned.h"
@@ -152,6 +153,26 @@ static enum ledger_status build_frame(struct sync *s, const struct source *sourc
 	return status == LEDGER_NO ? LEDGER_OK : status;
 }
 
+/* The bytes of a hash are as good as random: the first ones say where it is kept. */
+static size_t echo_place(const uint8_t hash[EVENT_HASH_SIZE])
+{
+	return ((size_t)hash[0] << 8 | hash[1]) % ECHOES_MAX;
+}
+
+static void note_sent(struct sync *s, struct slice data)
+{
+	uint8_t hash[EVENT_HASH_SIZE];
+	chain_sha256(data, hash);
+	memcpy(s->echoes[echo_place(hash)], hash, sizeof(hash));
+}
+
+bool publish_has_sent(const struct sync *s, struct slice data)
+{
+	uint8_t hash[EVENT_HASH_SIZE];
+	chain_sha256(data, hash);
+	return memcmp(s->echoes[echo_place(hash)], hash, sizeof(hash)) == 0;
+}
+
 static enum ledger_status send_frame(
 	struct sync *s, const struct source *source, size_t slot, struct ledger_error *err)
 {
@@ -161,6 +182,7 @@ static enum ledger_status send_frame(
 		slice_of(s->node) };
 	TRY(subject_of(subject, tokens, 4, err));
 	frame_id(&s->frame, s->sent[slot].round, id);
+	note_sent(s, buf_slice(&s->frame.lines));
 	struct link_message message = { .subject = slice_of(subject),
 		.stream = slice_of(t->stream.name),
 		.id = slice_of(id),

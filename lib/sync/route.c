@@ -81,6 +81,7 @@ static enum ledger_status add_track(struct sync *s, const struct sync_domain *ro
 		.propagate = route->propagate,
 		.subscribe = route->subscribe,
 		.dual = route->dual,
+		.named = strcmp(route->name, "*") != 0 || slice_starts(domain, SLICE("_")),
 	};
 	memcpy(t->domain, domain.ptr, domain.len);
 	TRY(fill_stream(s, route, t, err));

@@ -24,6 +24,7 @@ enum call_kind {
 	CALL_REQUEST,
 	CALL_STORE,
 	CALL_STREAM,
+	CALL_NAMES,
 	CALL_CONSUMER,
 	CALL_ENSURE /* a CALL_CONSUMER that creates what it does not find */
 };
@@ -118,6 +119,7 @@ void call_give_up(struct link *l, struct call *call, enum ledger_status status, 
 bool stream_answer_is_good(struct link *l, struct slice data, struct link_event *event);
 bool stream_is_done(struct slice data); /* "success":true */
 bool stream_read_info(struct slice data, struct link_stream *out);
+bool stream_read_names(struct slice data, struct slice *names, uint64_t *total);
 bool stream_read_consumer(struct slice data, struct link_consumer *out);
 
 /* --- pull.c ---------------------------------------------------------------------------------- */

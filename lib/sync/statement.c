@@ -64,7 +64,7 @@ bool statement_open(struct ledger *l, const char *label, struct slice data, stru
 bool statement_read(struct ledger *l, struct slice data, struct arena *arena, struct heard *out,
 	struct ledger_error *err)
 {
-	struct slice value, node;
+	struct slice value, node, flag;
 	if (!statement_open(l, STATEMENT_HEADS, data, arena, &value, err))
 		return false;
 	fail(err, LEDGER_INVALID, "not a statement of heads");
@@ -75,6 +75,11 @@ bool statement_read(struct ledger *l, struct slice data, struct arena *arena, st
 		!json_member(value, SLICE("heads"), &out->heads) ||
 		json_kind(out->heads) != JSON_ARRAY)
 		return false;
+	out->part = 0;
+	if (json_member(value, SLICE("part"), &flag) &&
+		!statement_number(value, SLICE("part"), &out->part))
+		return false;
+	out->more = json_member(value, SLICE("more"), &flag) && json_kind(flag) == JSON_TRUE;
 	memcpy(out->node, node.ptr, node.len + 1);
 	return true;
 }

@@ -18,6 +18,8 @@ struct heard {
 	char node[65];
 	uint64_t epoch, counter, boot;
 	struct slice heads; /* a checked array */
+	uint64_t part;	    /* from 0, of those that say all together */
+	bool more;	    /* another part follows */
 };
 
 /* Puts a newline and the signature behind the object in `text`. Each use has a label of its own. */

@@ -228,6 +228,30 @@ enum ledger_status link_stream_info(
 	return ask(l, CALL_STREAM, subject, SLICE(""), tag, err);
 }
 
+/* Where there is none the list is null. */
+bool stream_read_names(struct slice data, struct slice *names, uint64_t *total)
+{
+	struct slice list;
+	*total = number(data, NULL, "total");
+	*names = (struct slice){ NULL, 0 };
+	if (is_missing(data, NULL, "total"))
+		return false;
+	if (find(data, NULL, "streams", &list) && json_kind(list) == JSON_ARRAY)
+		*names = list;
+	return true;
+}
+
+enum ledger_status link_stream_names(struct link *l, const char *pattern, uint64_t offset,
+	uint64_t tag, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf body = { 0 };
+	buf_add_text(&body, "{\"subject\":");
+	json_add_string(&body, slice_of(pattern));
+	buf_addf(&body, ",\"offset\":%" PRIu64 "}", offset);
+	TRY(buf_check(&body, err));
+	return ask(l, CALL_NAMES, JS_API "STREAM.NAMES", buf_slice(&body), tag, err);
+}
+
 enum ledger_status link_stream_create(
 	struct link *l, const struct link_stream *stream, uint64_t tag, struct ledger_error *err)
 {

@@ -278,8 +278,10 @@ static enum ledger_status dispatch(
 		disconnected(s, cluster, event);
 		return LEDGER_OK;
 	case LINK_DENIED:
-		WARN(s, "denied", WORD("cluster", s->clusters[cluster].options->name),
-			TEXT("text", event->text));
+		if (!discover_denied(s, cluster, event->text) &&
+			!track_denied(s, cluster, event->text))
+			WARN(s, "denied", WORD("cluster", s->clusters[cluster].options->name),
+				TEXT("text", event->text));
 		return LEDGER_OK;
 	case LINK_STORED:
 	case LINK_REPLY:
@@ -287,6 +289,8 @@ static enum ledger_status dispatch(
 		return answer(s, event, err);
 	case LINK_STREAM:
 		return track_stream(s, event, err);
+	case LINK_NAMES:
+		return discover_names(s, event, err);
 	case LINK_CONSUMER:
 		track_consumer(s, event);
 		return LEDGER_OK;
@@ -371,6 +375,7 @@ static enum ledger_status step(struct sync *s, struct ledger_error *err)
 	}
 	TRY(publish_step(s, err));
 	lease_step(s);
+	discover_step(s);
 	track_step(s);
 	TRY(heads_step(s, err));
 	repair_step(s);
@@ -411,7 +416,7 @@ enum ledger_status sync_turn(struct sync *s, uint64_t timeout, struct ledger_err
 bool sync_is_level(const struct sync *s, size_t peers, struct buf *why)
 {
 	size_t level = 0;
-	if (!publish_is_level(s, why) || !track_is_level(s, why))
+	if (!publish_is_level(s, why) || !discover_is_level(s, why) || !track_is_level(s, why))
 		return false;
 	for (size_t i = 0; i < s->n_peers; i++)
 		level += s->peers[i].level;

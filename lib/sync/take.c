@@ -103,7 +103,10 @@ static struct ledger_source *make_source(struct sync *s, const char *kind, const
 	return source->name.ptr ? source : NULL;
 }
 
-/* Our own events come back from the stream: what is here needs no second look. */
+/*
+ * Our own frames come back from the stream: what has the very bytes that were sent, and is here, needs no
+ * second look. All else under our name is verified, whatever hash it claims.
+ */
 static bool is_echo(struct sync *s, const struct link_event *event)
 {
 	struct ledger_error err;
@@ -111,8 +114,7 @@ static bool is_echo(struct sync *s, const struct link_event *event)
 	enum ledger_presence presence;
 	struct event last;
 	CLEANUP_ARENA struct arena arena = { NULL };
-	if (!slice_is(subject_token(event->subject, 3), s->node) || data.len < 2 ||
-		data.ptr[data.len - 1] != '\n')
+	if (!slice_is(subject_token(event->subject, 3), s->node) || !publish_has_sent(s, data))
 		return false;
 	const char *before = memrchr(data.ptr, '\n', data.len - 1);
 	size_t from = before ? (size_t)(before - data.ptr) + 1 : 0;

@@ -16,6 +16,10 @@
 #define PULL_DEPTH    3
 #define RETRY	      (5 * TIME_SECOND)
 #define LOOK_INTERVAL (30 * TIME_SECOND)
+#define DENIED_RETRY  (300 * TIME_SECOND)
+#define BEHIND_LOOK   (10 * TIME_SECOND)
+
+#define JS_STREAM_INFO "$JS.API.STREAM.INFO."
 
 static size_t index_of(const struct sync *s, const struct track *t)
 {
@@ -153,6 +157,30 @@ static void show_differences(struct sync *s, struct track *t, const struct link_
 	t->told = true;
 }
 
+/* The stream had more at the last look, and nothing has come since: heartbeats alone prove nothing. */
+static bool is_silent(const struct sync *s, const struct track *t)
+{
+	return t->state == TRACK_READY && t->subscribe && !t->unpulled && !s->stopping &&
+	       t->known_last > t->taken && t->taken == t->taken_then;
+}
+
+/* Once for each length of the stream: what it cannot read any more comes from peers. */
+static void renew_silent(struct sync *s, struct track *t, const struct link_stream *info)
+{
+	char text[80];
+	snprintf(text, sizeof(text), "its consumer stands at %" PRIu64 " of %" PRIu64, t->taken,
+		info->last);
+	say_trouble(s, t, "delivers nothing: ", text);
+	heads_soon(s, 0);
+	if (t->silent == info->last)
+		return;
+	WARN(s, "stream-silent", WORD("cluster", cluster_name(s, t)), WORD("stream", info->name),
+		NUMBER("taken", t->taken), NUMBER("last", info->last));
+	t->silent = info->last;
+	t->suspect = true;
+	track_restart(s, t, 0);
+}
+
 static enum ledger_status found_stream(
 	struct sync *s, struct track *t, const struct link_stream *info, struct ledger_error *err)
 {
@@ -166,10 +194,14 @@ static enum ledger_status found_stream(
 	bool again = t->state == TRACK_READY && strcmp(t->created, info->created) == 0 &&
 		     t->sure <= info->last;
 	bool purged = again && was_purged(s, t, info);
+	bool silent = again && !purged && is_silent(s, t);
+	t->taken_then = t->taken;
 	t->checked = s->now;
-	t->asked = false;
+	t->asked = t->denied = false;
 	t->failures = 0;
 	note_extent(s, t, info);
+	if (silent)
+		renew_silent(s, t, info);
 	if (again)
 		return purged ? lost(s, t, info, err) : LEDGER_OK;
 	if (t->state == TRACK_READY)
@@ -221,8 +253,32 @@ enum ledger_status track_stream(
 	t->failures++;
 	say_trouble(
 		s, t, "", event->text.ptr ? event->text.ptr : ledger_status_name(event->status));
-	rest(s, t, event->status == LEDGER_CONFLICT ? 0 : RETRY);
+	rest(s, t, t->denied ? DENIED_RETRY : event->status == LEDGER_CONFLICT ? 0 : RETRY);
 	return LEDGER_OK;
+}
+
+/* What is denied times out; who permits it meanwhile restarts the server, or reloads it. */
+bool track_denied(struct sync *s, size_t cluster, struct slice text)
+{
+	char verb[SUBJECT_MAX];
+	for (size_t i = 0; i < s->n_tracks; i++) {
+		struct track *t = &s->tracks[i];
+		int n = snprintf(verb, sizeof(verb), JS_STREAM_INFO "%s", t->stream.name);
+		const char *found = t->cluster == cluster && n > 0
+					    ? memmem(text.ptr, text.len, verb, (size_t)n)
+					    : NULL;
+		size_t end = found ? (size_t)(found - text.ptr) + (size_t)n : 0;
+		struct slice next = { text.ptr + end, end < text.len ? 1 : 0 };
+		if (!found || slice_is_token(next))
+			continue;
+		if (!t->denied)
+			WARN(s, "stream-denied", WORD("cluster", cluster_name(s, t)),
+				WORD("stream", t->stream.name), TEXT("text", text),
+				WORD("hint", "permit it, or see domains in the config"));
+		t->denied = true;
+		return true;
+	}
+	return false;
 }
 
 /* --- The consumer -------------------------------------------------------------------------------- */
@@ -278,6 +334,7 @@ static void start_pull(struct sync *s, struct track *t)
 		return;
 	}
 	t->state = TRACK_READY;
+	t->suspect = false;
 	s->news = true;
 	SAY(s, "receiving", WORD("cluster", cluster_name(s, t)), WORD("domain", t->domain),
 		NUMBER("from", t->taken + 1), NUMBER("last", t->known_last));
@@ -305,7 +362,7 @@ void track_consumer(struct sync *s, const struct link_event *event)
 	}
 	const struct link_consumer *info = event->consumer_info;
 	bool ours = info->plain && info->delivered == t->taken && info->ack_pending == 0;
-	if (!ours && !t->renewed) {
+	if ((!ours || t->suspect) && !t->renewed) {
 		t->state = TRACK_DELETE;
 		s->more = true;
 		return;
@@ -343,8 +400,9 @@ void track_step(struct sync *s)
 	for (size_t i = 0; i < s->n_tracks; i++) {
 		struct track *t = &s->tracks[i];
 		uint64_t due = t->rest;
-		if (t->state == TRACK_READY && t->checked + LOOK_INTERVAL > due)
-			due = t->checked + LOOK_INTERVAL;
+		uint64_t look = t->known_last > t->taken ? BEHIND_LOOK : LOOK_INTERVAL;
+		if (t->state == TRACK_READY && t->checked + look > due)
+			due = t->checked + look;
 		if (t->state == TRACK_OFF || t->asked)
 			continue;
 		if (s->now >= due)
@@ -386,6 +444,9 @@ bool track_is_level(const struct sync *s, struct buf *why)
 		bool ready = t->state == TRACK_READY && t->created[0];
 		if (ready &&
 			(!t->subscribe || t->unpulled || !t->left || t->committed >= t->known_last))
+			continue;
+		/* It is there for others. */
+		if (!ready && t->denied && !t->named)
 			continue;
 		if (!ready && is_covered(s, t))
 			continue;

@@ -10,7 +10,7 @@ prepare() {
 	ledgerbox backup to/copy.db > heads 2> talk
 	[ "$(ls to)" = copy.db ]
 	grep -q 'key and config are not in it' talk
-	grep -q 'ledgerbox recover --offline' talk
+	grep -q 'run: ledgerbox recover (without other nodes: ledgerbox recover --offline)' talk
 	works ledgerbox verify --database to/copy.db --expect-heads heads
 	[[ $output == *"verified events 1..3 of 3"*"MACs"* ]]
 	[ "$(ledgerbox status --heads)" = "$(cat heads)" ]

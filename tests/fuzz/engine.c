@@ -1,6 +1,6 @@
 /*
  * The engine of serve-sync, without a server: messages of a stream, answers of a peer, statements of
- * heads and requests for ranges, as they come from the wire. They stand one behind another, each ends
+ * heads, questions for them, requests for ranges, leases and lists of streams, as they come from the wire. They stand one behind another, each ends
  * with 0xff; the first byte of each is its kind and switches. Events and statements may be signed here,
  * as a node that has the key would.
  *
@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../../lib/base/json.h"
 #include "../../lib/event/chain.h"
 #include "../../lib/event/line.h"
 #include "../../lib/sync/engine.h"
 
-enum { STREAM, PEER, HEADS, RANGE, KINDS, SIGNED = 0x40, OTHER = 0x20 };
+enum { STREAM, PEER, HEADS, RANGE, ASK, LEASE, NAMES, KINDS = 8, SIGNED = 0x40, OTHER = 0x20 };
 
 static struct {
 	struct ledger_options options;
@@ -101,12 +102,12 @@ static void sign_lines(struct slice lines, struct buf *out)
 	}
 }
 
-static void sign_statement(struct ledger *l, struct slice words, struct buf *out)
+static void sign_statement(struct ledger *l, const char *label, struct slice words, struct buf *out)
 {
 	struct ledger_error err = { 0 };
 	char key[EVENT_KEY_ID_SIZE + 1];
 	uint8_t mac[EVENT_HASH_SIZE];
-	MUST(ledger_sign(l, "ledgerbox/heads/v1", words, key, mac, &err));
+	MUST(ledger_sign(l, label, words, key, mac, &err));
 	buf_add_slice(out, words);
 	buf_addf(out, "\n{\"key\":\"%s\",\"mac\":\"", key);
 	buf_add_hex(out, mac, sizeof(mac));
@@ -158,6 +159,67 @@ static void take_request(struct sync *s, struct slice data)
 	MUST(repair_answer(s, &err));
 }
 
+/* As JetStream shows what it stores. */
+static void show_stored(struct slice bytes, struct buf *out)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t bits = 0;
+	unsigned n = 0;
+	buf_add_text(out, "{\"message\":{\"seq\":7,\"data\":\"");
+	for (size_t i = 0; i < bytes.len; i++)
+		for (bits = bits << 8 | (uint8_t)bytes.ptr[i], n += 8; n >= 6; n -= 6)
+			buf_add_char(out, digits[bits >> (n - 6) & 63]);
+	if (n)
+		buf_add_char(out, digits[bits << (6 - n) & 63]);
+	buf_add_text(out, "\"}}");
+}
+
+static void take_lease(struct sync *s, struct slice data, bool other)
+{
+	struct cluster *c = &s->clusters[0];
+	struct link_event event = {
+		.kind = LINK_REPLY, .tag = tag_of(TAG_LEASE, 1, 0), .data = data
+	};
+	c->lease = (struct lease){ .state = other ? LEASE_LOOK : LEASE_READ,
+		.generation = 1,
+		.asked = true,
+		.age = TIME_SECOND };
+	lease_reply(s, &event);
+	CLAIM(!c->lease.asked && c->lease.age <= 600 * TIME_SECOND);
+	CLAIM(!s->taken.status || (s->taken.status == LEDGER_BUSY && s->taken.hint[0]));
+	s->taken = (struct ledger_error){ 0 };
+}
+
+static void take_names(struct sync *s, struct slice data)
+{
+	struct ledger_error err = { 0 };
+	struct link_event event = { .kind = LINK_NAMES, .tag = tag_of(TAG_NAMES, 0, 0) };
+	struct slice value;
+	if (json_check(data, &value, &err) != LEDGER_OK || json_kind(value) != JSON_ARRAY)
+		return;
+	event.data = value;
+	s->clusters[0].listing = (struct listing){ .asked = true };
+	enum ledger_status status = discover_names(s, &event, &err);
+	CLAIM(status == LEDGER_OK || status == LEDGER_USAGE);
+	for (size_t i = 0; i < s->n_tracks; i++)
+		CLAIM(slice_is_token(slice_of(s->tracks[i].domain)));
+}
+
+static void sign_piece(struct sync *s, unsigned kind, struct slice data, struct buf *out)
+{
+	CLEANUP_BUF struct buf lease = { 0 };
+	if (kind == HEADS)
+		sign_statement(s->ledger, "ledgerbox/heads/v1", data, out);
+	else if (kind == ASK)
+		sign_statement(s->ledger, "ledgerbox/ask/v1", data, out);
+	else if (kind == LEASE) {
+		sign_statement(s->ledger, "ledgerbox/lease/v1", data, &lease);
+		show_stored(buf_slice(&lease), out);
+	} else
+		sign_lines(data, out);
+}
+
 static void take_piece(struct sync *s, struct slice piece)
 {
 	CLEANUP_BUF struct buf made = { 0 };
@@ -167,10 +229,7 @@ static void take_piece(struct sync *s, struct slice piece)
 	unsigned kind = switches % KINDS;
 	bool other = switches & OTHER;
 	if (switches & SIGNED) {
-		if (kind == HEADS)
-			sign_statement(s->ledger, data, &made);
-		else
-			sign_lines(data, &made);
+		sign_piece(s, kind, data, &made);
 		data = made.len ? buf_slice(&made) : SLICE("");
 	}
 	s->now += TIME_SECOND / 10;
@@ -178,8 +237,12 @@ static void take_piece(struct sync *s, struct slice piece)
 		take_stream(s, data, other);
 	else if (kind == PEER)
 		take_peer(s, data, other);
-	else if (kind == HEADS)
+	else if (kind == HEADS || kind == ASK)
 		MUST(heads_take(s, 0, data, &err));
+	else if (kind == LEASE)
+		take_lease(s, data, other);
+	else if (kind == NAMES)
+		take_names(s, data);
 	else
 		take_request(s, data);
 	MUST(heads_step(s, &err));

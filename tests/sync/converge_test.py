@@ -187,6 +187,57 @@ def once_ends_when_all_is_level_and_says_21_without_a_server():
         assert "not level yet" in said.stderr
 
 
+def a_node_that_joins_alone_finds_the_domains_that_only_streams_hold():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        answered = a.append(30) + a.append(3, "orders") + a.append(2, "private")
+        a.run("serve-sync", "--once")
+        b.set_config(stage.ports, "domains: {private: {}, '*': {propagate: true, subscribe: true}}\n")
+        b.run("serve-sync", "--once")
+        assert set(answered[:33]) == b.hashes() & set(answered), len(b.hashes())
+        # What has the name and not the subject is no stream of a domain: somebody has to look at it.
+        client = Client(stage.servers[0].port)
+        made = client.ask("STREAM.CREATE.ledger-odd", name="ledger-odd", subjects=["ledger.events.other.x"])
+        assert "error" not in made, made
+        assert b.run("serve-sync", "--once", "--within", "2s", expect=None).returncode == 21
+
+
+def stage_with(denied, names):
+    """All nodes may do all but publish to `denied`."""
+    stage = Stage(names, config="authorization {users: [{user: x, password: y, permissions: {publish: "
+                  "{deny: \"%s\"}}}, {user: admin, password: z}]}\n" % denied)
+    for node in stage.nodes:
+        with open(node.path("nodes.yaml"), encoding="ascii") as file:
+            text = file.read().replace("nats://", "nats://x:y@")
+        with open(node.path("nodes.yaml"), "w", encoding="ascii") as file:
+            file.write(text)
+        os.chmod(node.path("nodes.yaml"), 0o600)
+    return stage
+
+
+def where_streams_cannot_be_listed_that_is_said_once():
+    with stage_with("$JS.API.STREAM.NAMES", ["a"]) as stage:
+        a = stage.nodes[0]
+        a.append(3)
+        said = a.run("serve-sync", "--once").stderr
+        assert said.count("event=streams-not-listed") == 1, said
+        assert "$JS.API.STREAM.NAMES" in said and "event=denied" not in said, said
+
+
+def a_stream_that_was_found_and_may_not_be_read_is_said_once_and_holds_nothing_up():
+    with stage_with("$JS.API.STREAM.INFO.ledger-orders", ["a"]) as stage:
+        a = stage.nodes[0]
+        client = Client(stage.ports[0], **{"user": "admin", "pass": "z"})
+        for domain in ("orders", "order"):
+            made = client.ask("STREAM.CREATE.ledger-" + domain, name="ledger-" + domain,
+                              subjects=["ledger.events.%s.*" % domain])
+            assert "error" not in made, made
+        a.append(3)
+        said = a.run("serve-sync", "--once").stderr
+        assert said.count("event=stream-denied") == 1 and "event=denied" not in said, said
+        assert "stream=ledger-orders" in said, said
+
+
 def a_local_domain_stays_here():
     with Stage(["a", "b"]) as stage:
         a, b = stage.nodes
@@ -252,6 +303,25 @@ def every_node_shows_a_fork_with_both_branches():
             for n in stage.nodes) == [20, 20, 400])
 
 
+def a_forged_line_with_a_hash_that_is_known_is_refused_by_its_origin_too():
+    with Stage(["a", "b"]) as stage:
+        a = stage.nodes[0]
+        stage.serve()
+        a.append(3)
+        wait_until_level(stage.nodes)
+        line = a.run("tail", "-n", "1", "--format", "json").stdout.replace('"position":3,', "")
+        forged = [line.replace('"n":2', '"n":3'),
+                  re.sub('"mac":"(..)', lambda m: '"mac":"%02x' % (int(m[1], 16) ^ 1), line)]
+        client = Client(stage.servers[0].port)
+        for data in [line, *forged]:
+            client.publish("ledger.events.inventory.a", data.encode())
+        client.settle()
+        for node in stage.nodes:
+            database = sqlite3.connect("file:%s?mode=ro" % node.path("ledger.db"), uri=True)
+            wait_for("both", lambda database=database: {row[0] for row in database.execute(
+                "SELECT bytes FROM quarantine")} == {data.encode().strip() for data in forged})
+
+
 def forged_lines_do_not_fill_what_repair_remembers():
     with Stage(["a", "b"]) as stage:
         a, b = stage.nodes
@@ -295,6 +365,10 @@ def heads_fit_into_what_a_server_takes():
 
 
 TESTS = [
+    a_node_that_joins_alone_finds_the_domains_that_only_streams_hold,
+    where_streams_cannot_be_listed_that_is_said_once,
+    a_stream_that_was_found_and_may_not_be_read_is_said_once_and_holds_nothing_up,
+    a_forged_line_with_a_hash_that_is_known_is_refused_by_its_origin_too,
     heads_fit_into_what_a_server_takes,
     forged_lines_do_not_fill_what_repair_remembers,
     every_node_shows_a_fork_with_both_branches,

@@ -94,10 +94,21 @@ def rehash(e, key_id, key):
 
 # --- Heads ----------------------------------------------------------------------------------------
 
-def heads(key, node, epoch, said, counter=None, boot=1):
+def heads(key, node, epoch, said, counter=None, boot=1, **more):
     """A statement of heads, signed as ledgerbox-protocol(7) says it."""
     words = json.dumps({"v": 1, "node": node, "epoch": epoch,
-                        "counter": counter or int(time.time() * 1e6), "boot": boot, "heads": said},
+                        "counter": counter or int(time.time() * 1e6), "boot": boot, **more,
+                        "heads": said}, separators=(",", ":")).encode()
+    return sign_words(key, b"ledgerbox/heads/v1", words)
+
+
+def ask(key, node):
+    """The question for statements of heads."""
+    words = json.dumps({"v": 1, "node": node, "ask": "heads", "time": int(time.time() * 1e6)},
                        separators=(",", ":")).encode()
-    mac = hmac.new(key, b"ledgerbox/heads/v1\0" + words, hashlib.sha256).hexdigest()
+    return sign_words(key, b"ledgerbox/ask/v1", words)
+
+
+def sign_words(key, label, words):
+    mac = hmac.new(key, label + b"\0" + words, hashlib.sha256).hexdigest()
     return words + b'\n{"key":"%s","mac":"%s"}\n' % (vectors.key_id(key).encode(), mac.encode())

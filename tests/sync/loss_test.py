@@ -147,7 +147,31 @@ def once_is_level_with_the_clusters_that_work():
         alone(stage, b, answered)
 
 
+def a_stream_that_grows_and_delivers_nothing_is_said_and_its_consumer_made_anew():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        make_stream(stage.ports[0])
+        a.append(3)
+        a.run("serve-sync", "--once")
+        b.serve()
+        wait_for("a start", lambda: "event=receiving cluster=c1 domain=inventory" in b.log())
+        client = Client(stage.ports[0])
+        (name,) = [n for n in client.ask("CONSUMER.NAMES." + STREAM)["consumers"] if n.startswith("b-")]
+        config = client.ask("CONSUMER.INFO.%s.%s" % (STREAM, name))["config"]
+        # Alive, and blind: heartbeats come, messages do not.
+        changed = client.ask("CONSUMER.DURABLE.CREATE.%s.%s" % (STREAM, name), stream_name=STREAM,
+                             config=dict(config, filter_subject="ledger.events.inventory.nobody"))
+        assert "error" not in changed, changed
+        # Nobody who has them is there to be asked.
+        answered = a.append(5)
+        a.run("serve-sync", "--once")
+        wait_for("the word", lambda: "event=stream-silent" in b.log(), 90)
+        wait_for("the events", lambda: set(answered) <= b.hashes())
+        assert b.log().count("event=stream-silent") == 1, b.log()
+
+
 TESTS = [
+    a_stream_that_grows_and_delivers_nothing_is_said_and_its_consumer_made_anew,
     once_is_level_with_the_clusters_that_work,
     what_a_server_calls_a_duplicate_is_sent_again,
     a_stream_that_was_made_anew_gets_everything_again,

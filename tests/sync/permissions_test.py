@@ -71,6 +71,7 @@ def a_node_publishes_what_it_recorded(stage):
 def a_node_reads_the_streams_of_its_domains(stage):
     stage.b.request(EVENTS + "store-b", b"one\n")
     assert "error" not in stage.a.ask("STREAM.INFO." + STREAM)
+    assert STREAM in stage.a.ask("STREAM.NAMES", subject="ledger.events.*.*", offset=0)["streams"]
     made = stage.a.ask("CONSUMER.DURABLE.CREATE.%s.store-a-1" % STREAM, stream_name=STREAM,
                        config=CONSUMER)
     assert "error" not in made, made

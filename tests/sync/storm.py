@@ -144,14 +144,14 @@ class Storm:
         renew = time.monotonic() + PATIENCE / 4
         for subject, line in self.bad_messages(chance):
             deadline = time.monotonic() + PATIENCE
-            while not self.is_refused(subject, line):
+            while not self.is_refused(line):
                 if renew and time.monotonic() > renew:
                     self.field.renew_stores()
                     renew = None
                 if time.monotonic() > deadline:
                     raise AssertionError("not in quarantine everywhere: %r on %s" % (
                         line[:600], [n.name for n in self.field.nodes
-                                     if not self.has_refused(n, subject, line)]))
+                                     if not self.has_refused(n, line)]))
                 self.publish(subject, line, chance)
 
     def publish(self, subject, line, chance):
@@ -164,22 +164,19 @@ class Storm:
         except OSError:
             pass
         until = time.monotonic() + 3
-        while time.monotonic() < until and not self.is_refused(subject, line):
+        while time.monotonic() < until and not self.is_refused(line):
             time.sleep(0.02)
 
     @staticmethod
-    def has_refused(node, subject, line):
-        """What names an event that the node recorded itself is an echo to it: it looks no further."""
+    def has_refused(node, line):
         try:
-            if subject.endswith("." + node.name) and line[:1] == b"{":
-                return True
             return bool(node.query("SELECT 1 FROM quarantine WHERE bytes = ? UNION ALL "
                                    "SELECT 1 FROM dropped WHERE messages > 0 LIMIT 1", line))
         except sqlite3.Error:
             return False
 
-    def is_refused(self, subject, line):
-        return all(self.has_refused(node, subject, line) for node in self.field.nodes)
+    def is_refused(self, line):
+        return all(self.has_refused(node, line) for node in self.field.nodes)
 
     def check(self):
         if self.field.early:

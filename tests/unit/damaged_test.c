@@ -51,7 +51,9 @@ static enum ledger_status received(struct ledger *l)
 
 static enum ledger_status statement(struct ledger *l)
 {
-	struct ledger_statement s = { .node = SLICE("store-c"), .epoch = 9, .counter = 9 };
+	struct ledger_statement s = {
+		.node = SLICE("store-c"), .epoch = 9, .boot = 9, .counter = 9
+	};
 	return ledger_keep_statement(l, &s, &err);
 }
 
@@ -131,7 +133,7 @@ static enum ledger_status accept_rubbish(struct ledger *l)
 
 #define PUT_PUBLISHED "INSERT INTO published SELECT 'shop', id, 1, 1 FROM chain;"
 #define PUT_RECEIVED  "INSERT INTO received VALUES ('shop', 'inventory', 1, 1, 1);"
-#define PUT_PEER      "INSERT INTO peer VALUES ('store-c', 1, 1, 1);"
+#define PUT_RUN	      "INSERT INTO peer_run VALUES ('store-c', 9, 1, 1);"
 #define PUT_HEAD                                                                                   \
 	"INSERT INTO peer_head VALUES ('store-c', 'store-b', 1, 'inventory', 1, zeroblob(32), 1, " \
 	"1, 1);"
@@ -153,7 +155,8 @@ static const struct {
 		published_get, "table published" },
 	{ "received.created", PUT_RECEIVED "UPDATE received SET created = -1", received,
 		"table received" },
-	{ "peer.epoch", PUT_PEER "UPDATE peer SET epoch = -1", statement, "table peer" },
+	{ "peer_run.counter", PUT_RUN "UPDATE peer_run SET counter = -1", statement,
+		"table peer_run" },
 	{ "peer_head.hash", PUT_HEAD "UPDATE peer_head SET hash = x'00'", peer_heads,
 		"table peer_head" },
 	{ "peer_head.sequence", PUT_HEAD "UPDATE peer_head SET sequence = -1", peer_heads,

@@ -307,17 +307,22 @@ static void what_others_have_is_kept_and_never_older(void **state)
 	MUST(ledger_published_get(a, SLICE("mall"), &chain, &sequence, &err));
 	assert_int_equal(sequence, 0);
 	struct ledger_head head = { chain.origin, chain.epoch, chain.domain, 1, { 0 } };
-	struct ledger_statement s = { SLICE("store-b"), 10, 5, 1, &head, 1 };
+	struct ledger_statement s = { SLICE("store-b"), 10, 7, 5, 1, &head, 1 };
 	MUST(ledger_keep_statement(a, &s, &err));
 	MUST_FAIL(LEDGER_NO, ledger_keep_statement(a, &s, &err));
 	s.counter = 4;
 	MUST_FAIL(LEDGER_NO, ledger_keep_statement(a, &s, &err));
+	/* Another run of its daemon, with a clock that is behind, or in an older state. */
+	s.boot = 8;
+	MUST(ledger_keep_statement(a, &s, &err));
+	s.boot = 9;
 	s.epoch = 9;
-	s.counter = 100;
-	MUST_FAIL(LEDGER_NO, ledger_keep_statement(a, &s, &err));
-	s.epoch = 11;
 	s.counter = 1;
 	MUST(ledger_keep_statement(a, &s, &err));
+	/* What an earlier run has said is no news, though no other run counts as far. */
+	s.boot = 7;
+	s.counter = 5;
+	MUST_FAIL(LEDGER_NO, ledger_keep_statement(a, &s, &err));
 	lines_done(&lines);
 }
 
