@@ -58,7 +58,9 @@ enum ledger_status door_fail(struct store *s, int code, struct ledger_error *err
 	enum ledger_status status = door_status(code, os_error);
 	if (status == LEDGER_OK)
 		status = LEDGER_IO; /* what failed is never taken for done */
-	s->broken = s->broken || (status == LEDGER_IO && s->writes);
+	/* A sync that failed for want of space is no better than any other. */
+	if (s->writes && (status == LEDGER_IO || code == SQLITE_IOERR_FSYNC))
+		s->broken = true;
 	if (status == LEDGER_BUSY) {
 		fail(err, status, "%s is busy: another process is writing it", s->path);
 		return hint(err, "try again, or wait longer with --timeout");

@@ -34,7 +34,11 @@ enum ledger_status store_begin_read(struct store *s, struct ledger_error *err)
 
 enum ledger_status store_begin_write(struct store *s, struct ledger_error *err)
 {
-	/* After a failed sync the kernel may have dropped what it could not write: nothing may build on it. */
+	/*
+	 * After a failed sync the kernel may have dropped what it could not write: nothing may build on it.
+	 * SQLite forgets its error with the rollback, and a command ends with its first failure: this is for
+	 * who keeps a ledger open (tests/unit/failed_sync_test.c).
+	 */
 	if (s->broken)
 		return fail(err, LEDGER_IO,
 			"%s: an earlier write failed, nothing more is written by this process",
@@ -65,8 +69,10 @@ enum ledger_status store_commit(struct store *s, struct ledger_error *err)
 	if (code != SQLITE_OK)
 		return commit_failed(s, code, err);
 	if (s->writes && s->wal_pages >= CHECKPOINT_PAGES) {
-		/* A reader in the way only puts it off. */
-		sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		/* A reader in the way only puts it off. What was committed is well, whatever it says. */
+		code = sqlite3_wal_checkpoint_v2(
+			s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		s->broken = s->broken || (code & 0xFF) == SQLITE_IOERR;
 		s->wal_pages = 0;
 	}
 	return LEDGER_OK;

@@ -4,7 +4,7 @@ load helper
 # The value and the source of one key: shown KEY
 shown() {
 	ledgerbox config show --format json "${@:2}" |
-		python3 -c 'import json,sys; e = json.load(sys.stdin)[sys.argv[1]]; print(e["value"], "|", e["source"])' "$1"
+		jq -r --arg key "$1" '.[$key] | "\(if .value == null then "None" else .value end) | \(.source)"'
 }
 
 shows() {

@@ -48,9 +48,9 @@ works() {
 	fails 0 "$@"
 }
 
-# Waits until a command succeeds, at most ten seconds.
+# Waits until a command succeeds, at most a minute.
 until_true() {
-	local end=$((SECONDS + 10))
+	local end=$((SECONDS + 60))
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
 		sleep 0.02

@@ -55,12 +55,12 @@ writers() {
 	END
 }
 
-# ends_well COMMAND: within ten seconds, with a code of ours, nothing that a terminal obeys on stderr.
+# ends_well COMMAND: within a minute, with a code of ours, nothing that a terminal obeys on stderr.
 # The code is left in $code.
 ends_well() {
 	code=0
 	# shellcheck disable=SC2086 # words of a command
-	timeout 10 ledgerbox $1 > out 2> err < /dev/null || code=$?
+	timeout 60 ledgerbox $1 > out 2> err < /dev/null || code=$?
 	case $code in
 	0 | 1 | 2 | 3 | 10 | 12 | 13 | 14 | 15 | 23 | 24 | 31) ;;
 	*)
@@ -464,7 +464,7 @@ set_clock() {
 	while read -r command; do
 		for how in '<&-' '>&-' '2>&-' '<&- >&- 2>&-' '> /dev/full' '2> /dev/full' '> /dev/full 2>&-' '< /' '< /dev/zero' '| head -c 0' '| head -c 1'; do
 			code=0
-			timeout 10 bash -c "set -o pipefail; { ledgerbox $command < /dev/null; } $how" > /dev/null 2>&1 || code=$?
+			timeout 60 bash -c "set -o pipefail; { ledgerbox $command < /dev/null; } $how" > /dev/null 2>&1 || code=$?
 			case $code in
 			0 | 1 | 2 | 3 | 12 | 14 | 23 | 24 | 31 | 141) ;;
 			*) echo "$command $how: $code" && bad=1 ;;

@@ -423,7 +423,7 @@ lines_in() {
 
 @test "-f notices that its reader has gone" {
 	a_few 1
-	run timeout 10 bash -c 'ledgerbox tail -f | head -n 1'
+	run timeout 60 bash -c 'ledgerbox tail -f | head -n 1'
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 1 ]
 }

@@ -21,11 +21,6 @@ our_files() {
 		-o -type f -not -name '*.swp' -print | cut -c 3- | sort
 }
 
-# The code of a file without its comments.
-code() {
-	gcc -fpreprocessed -dD -E -P -w "$1"
-}
-
 # Prints what it is given on stdin and fails where that is anything.
 nothing() {
 	! grep .
@@ -59,90 +54,89 @@ has_users() {
 		grep -vxE 'sqlite3\.h|openssl/.*|yaml\.h|nats/nats\.h' > "$WORK/headers"
 	[ -s "$WORK/headers" ]
 	command -v dpkg-query > /dev/null || skip "no dpkg-query"
+	sed 's/.*/#include <&>/' "$WORK/headers" | gcc -D_GNU_SOURCE -xc -E - > "$WORK/all"
 	# stdatomic.h, stdarg.h and the like are the compiler's own.
 	while read -r header; do
-		file=$(echo "#include <$header>" | gcc -xc -E - | grep -oEm 1 "/[^\"]*/$header")
-		case $file in
-		*/lib/gcc/*) ;;
-		*) dpkg-query -S "$(realpath "$file")" 2>&1 ;;
-		esac
-	done < "$WORK/headers" | grep -vE '/lib/gcc/|^(libc6-dev|linux-libc-dev)[:, ]' | nothing
+		grep -oEm 1 "/[^\"]*/$header" "$WORK/all" || echo "/no/$header"
+	done < "$WORK/headers" | grep -v /lib/gcc/ | xargs realpath -m | xargs dpkg-query -S 2>&1 |
+		grep -vE '^(libc6-dev|linux-libc-dev)[:, ]' | nothing
 }
 
 # --- Layers
 
-# What a file includes of ours, as paths from the top: includes FILE
+# What files include of ours, as paths from the top, in their order: "FILE INCLUDED" a line. includes FILE ...
 includes() {
-	sed -nE 's/^ *# *include *"([^"]+)".*/\1/p' "$1" | while read -r name; do
-		realpath -m --relative-to=. "$(dirname "$1")/$name"
-	done
+	awk -F '"' '/^ *# *include *"/ {
+		path = FILENAME
+		sub(/[^\/]*$/, "", path)
+		path = path $2
+		while (sub(/[^\/.]+\/\.\.\//, "", path));
+		print FILENAME, path
+	}' "$@"
 }
 
-# Does what FILE includes match the expression?
+# only_includes FILES EXPRESSION: what all of these (a folder, or a file) include matches it.
 only_includes() {
-	includes "$1" | grep -vxE "$2" | sed "s|^|$1 includes |" | nothing
+	[ -n "$(sources "$1")" ] || echo "no sources: $1"
+	# shellcheck disable=SC2046 # names without blanks
+	includes $(sources "$1") | fine="^($2)\$" awk '$2 !~ ENVIRON["fine"] { print $1, "includes", $2 }'
 }
 
 @test "a command includes from lib only its public headers and banned.h" {
-	sources cmd | while read -r file; do
-		only_includes "$file" 'cmd/[^/]+\.h|lib/(ledger|fold|own|peers|replay|send|sync)\.h|lib/base/banned\.h' || echo "$file"
-	done | nothing
+	only_includes cmd 'cmd/[^/]+\.h|lib/(ledger|fold|own|peers|replay|send|sync)\.h|lib/base/banned\.h' | nothing
 }
 
 @test "includes in lib go down only: base, event, store, fold, own, sync" {
 	[ "$(ls -d lib/*/ | tr '\n' ' ')" = 'lib/base/ lib/event/ lib/fold/ lib/own/ lib/store/ lib/sync/ ' ]
 	{
-		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h' || :
-		only_includes lib/fold.h 'lib/ledger\.h' || :
-		only_includes lib/own.h 'lib/ledger\.h' || :
-		only_includes lib/peers.h 'lib/ledger\.h' || :
-		only_includes lib/replay.h 'lib/ledger\.h' || :
-		only_includes lib/send.h 'lib/(fold|replay)\.h' || :
-		sources lib/base | while read -r file; do
-			only_includes "$file" 'lib/base/[^/]+\.h' || :
-		done
-		sources lib/event | while read -r file; do
-			only_includes "$file" 'lib/(base|event)/[^/]+\.h|lib/ledger\.h' || :
-		done
-		sources lib/store | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store)/[^/]+\.h|lib/(ledger|peers|replay|send)\.h' || :
-		done
-		sources lib/fold | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store|fold)/[^/]+\.h|lib/(ledger|fold|replay)\.h' || :
-			includes "$file" | grep -x lib/store/door.h || :
-		done
-		sources lib/own | while read -r file; do
-			only_includes "$file" 'lib/(base|event|store|fold|own)/[^/]+\.h|lib/(ledger|own|peers|send)\.h' || :
-			includes "$file" | grep -x lib/store/door.h || :
-		done
-		sources lib/sync | while read -r file; do
-			only_includes "$file" 'lib/(base|event|sync)/[^/]+\.h|lib/(ledger|own|peers|send|sync)\.h' || :
-		done
+		only_includes lib/ledger.h 'lib/(base|event)/[^/]+\.h'
+		only_includes lib/fold.h 'lib/ledger\.h'
+		only_includes lib/own.h 'lib/ledger\.h'
+		only_includes lib/peers.h 'lib/ledger\.h'
+		only_includes lib/replay.h 'lib/ledger\.h'
+		only_includes lib/send.h 'lib/(fold|replay)\.h'
+		only_includes lib/base 'lib/base/[^/]+\.h'
+		only_includes lib/event 'lib/(base|event)/[^/]+\.h|lib/ledger\.h'
+		only_includes lib/store 'lib/(base|event|store)/[^/]+\.h|lib/(ledger|peers|replay|send)\.h'
+		only_includes lib/fold 'lib/(base|event|store|fold)/[^/]+\.h|lib/(ledger|fold|replay)\.h'
+		only_includes lib/own 'lib/(base|event|store|fold|own)/[^/]+\.h|lib/(ledger|own|peers|send)\.h'
+		only_includes lib/sync 'lib/(base|event|sync)/[^/]+\.h|lib/(ledger|own|peers|send|sync)\.h'
+		includes lib/fold/*.[ch] lib/own/*.[ch] | grep ' lib/store/door\.h$' || :
 	} | nothing
 }
 
 @test "a module includes its own header first and banned.h last" {
-	sources lib cmd | grep '\.c$' | while read -r file; do
-		header=${file%.c}.h
-		[ ! -f "$header" ] || [ "$(includes "$file" | head -n 1)" = "$header" ] ||
-			echo "$file does not begin with $header"
-		grep -E '^ *# *include' "$file" | tail -n 1 | grep -qE '"(banned|.*/base/banned)\.h"' ||
-			echo "$file does not end its includes with banned.h"
-	done | nothing
+	# shellcheck disable=SC2046 # names without blanks
+	awk '
+		/^ *# *include/ {
+			if (!(FILENAME in last)) first[FILENAME] = $0
+			last[FILENAME] = $0
+		}
+		END {
+			for (i = 1; i < ARGC; i++) {
+				header = own = ARGV[i]
+				sub(/c$/, "h", header)
+				sub(/.*\//, "", header)
+				sub(/c$/, "h", own)
+				if ((getline line < own) >= 0 && index(first[ARGV[i]], "\"" header "\"") == 0)
+					print ARGV[i], "does not begin with", header
+				if (last[ARGV[i]] !~ /"(banned|.*\/base\/banned)\.h"/)
+					print ARGV[i], "does not end its includes with banned.h"
+			}
+		}' $(sources lib cmd | grep '\.c$') | nothing
 }
 
 @test "the library does not print, does not exit and does not look at the environment" {
 	# banned.h names functions to forbid them.
-	sources lib | grep -v /banned.h | while read -r file; do
-		code "$file" > "$WORK/code" || echo "$file cannot be read"
-		says() {
-			grep -E "$2" "$WORK/code" | sed "s|^|$file $1: |"
-		}
-		says prints '\<(v?[fd]?printf|f?puts|f?putc|putchar|perror|v?warnx?|v?errx?) *\('
-		says prints '\<(stdout|stderr|STDOUT_FILENO|STDERR_FILENO)\>'
-		says exits '\<(_?exit|_Exit|quick_exit) *\('
-		says 'looks at the environment' '\<((secure_)?getenv *\(|environ\>)'
-	done | nothing
+	export bad='\<(v?[fd]?printf|f?puts|f?putc|putchar|perror|v?warnx?|v?errx?) *\(|\<(stdout|stderr|STDOUT_FILENO|STDERR_FILENO)\>'
+	bad+='|\<(_?exit|_Exit|quick_exit) *\(|\<((secure_)?getenv *\(|environ\>)'
+	says() {
+		gcc -fpreprocessed -dD -E -P -w "$1" > "$WORK/code.$$" || echo "$1 cannot be read"
+		grep -E "$bad" "$WORK/code.$$" | sed "s|^|$1: |"
+	}
+	export -f says
+	# shellcheck disable=SC2016 # for the inner shell
+	sources lib | grep -v /banned.h | xargs -n 32 -P 2 bash -c 'for file; do says "$file"; done' - | nothing
 }
 
 # --- Lists
@@ -189,9 +183,8 @@ only_includes() {
 
 @test "clang-format has nothing to change" {
 	command -v clang-format > /dev/null || skip "no clang-format"
-	sources lib cmd tests | while read -r file; do
-		clang-format --dry-run -Werror "$file" 2> /dev/null || echo "$file"
-	done | nothing
+	sources lib cmd tests | xargs -n 32 -P 2 clang-format --dry-run -Werror 2>&1 |
+		grep -E '(error|warning): ' | nothing
 }
 
 @test "nothing is left to be done in a comment" {

@@ -327,7 +327,7 @@ as_a_reader() {
 		put_back
 		byte=$(od -An -tu1 -j $at -N 1 whole.db)
 		printf "\\x$(printf %02x $((byte ^ (1 << (at % 8)))))" | dd of=ledger.db bs=1 seek=$at conv=notrunc status=none
-		run --separate-stderr timeout 20 ledgerbox verify --deep
+		run --separate-stderr timeout 60 ledgerbox verify --deep
 		case $status in
 		0) [ "$(ledgerbox tail -n all --format json)" = "$want" ] || { echo "verified, but other, at byte $at"; return 1; } ;;
 		3 | 13 | 14 | 15 | 23) ;;

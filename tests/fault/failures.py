@@ -18,6 +18,14 @@ import disk
 FAULTY = Path(os.environ["LEDGERBOX_BIN"]).parent.parent / "tests" / "ledgerbox-faulty"
 LINES = b"".join(b'{"domain":"d2","type":"t","stream":"s/2","tags":["k:v"],"payload":%d}\n' % n for n in range(4))
 MUCH = b"".join(b'{"domain":"d2","type":"t","payload":"%s"}\n' % (b"x" * 200000) for n in range(8))
+HANDLER = """#!/bin/sh
+read -r line
+echo '{"type":"counted","payload":1}'
+"""
+CONFIG = """stream_types: {s: {domain: d1}}
+commands:
+  - {stream_type: s, command: count, exec: [./handler]}
+"""
 
 # Name, words, stdin; those that write may record something.
 READERS = (
@@ -31,6 +39,7 @@ READERS = (
     ("state", "state s/1 --format json", b""),
     ("fork list", "fork list", b""),
     ("quarantine list", "quarantine list --all", b""),
+    ("own list", "own list", b""),
     ("backup", "backup copy.db", b""),
 )
 WRITERS = (
@@ -40,6 +49,9 @@ WRITERS = (
     ("append of much", "append --batch 2", MUCH),
     ("cursor set", "cursor set mail 7", b""),
     ("snapshot take", "snapshot take s/1", b""),
+    ("own claim", "own claim s/2 -d d2", b""),
+    ("own transfer", "own transfer s/1 store-b", b""),
+    ("send", "send --once k s/1 count", b""),
     ("recover", "recover --offline --force", b""),
 )
 INIT = ("init", "init --node store-a", b"")
@@ -77,12 +89,18 @@ class Failures(Campaign):
         self.prepare()
 
     def prepare(self):
+        handler = self.folder / "handler"
+        handler.write_text(HANDLER)
+        handler.chmod(0o755)
+        with (self.folder / "ledger.yaml").open("a", encoding="utf-8") as config:
+            config.write(CONFIG)
         lines = b"".join(b'{"domain":"d1","type":"t","stream":"s/1","tags":["k:v"],"metadata":{"correlation_id":"c"},'
             b'"payload":%d}\n' % n for n in range(30))
         self.expect(0, "append", "-q", stdin=lines)
         self.expect(0, "cursor", "set", "mail", "3", "-q")
         self.expect(0, "verify", "-q")
         self.expect(0, "append", "-q", "-d", "d1", "-t", "t", "-s", "s/1", "31")
+        self.expect(0, "own", "claim", "s/1", "-q")
         self.kept = {path.name: path.read_bytes() for path in self.folder.iterdir() if not path.name.endswith("-shm")}
         shutil.copytree(self.state, f"{self.state}.kept")
         self.rows_before = self.rows()

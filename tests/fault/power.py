@@ -221,6 +221,10 @@ class Power(Campaign):
         else:
             self.problems.append(what)
 
+    def end(self, summary):
+        self.journal.unlink(missing_ok=True)
+        super().end(summary)
+
     def summary(self):
         return f"{self.cuts} cuts, {self.losses} power losses, {self.checks} checks, up to {self.events} events"
 

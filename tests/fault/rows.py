@@ -295,7 +295,7 @@ KEYS = [
     ("signing_key added", sql("INSERT INTO signing_key VALUES (50, 'hs256-0000000000000000')"), "0"),
     ("mark.position", sql("UPDATE mark SET position = 1023 WHERE position = 1024"), "3 MARK_MISMATCH@mark"),
     ("mark.link", sql("UPDATE mark SET link = x'{r32}' WHERE position = 1024"), "3 MARK_MISMATCH@mark"),
-    ("mark.link short", sql("UPDATE mark SET link = x'00' WHERE position = 1024"), "3 MARK_MISMATCH@mark"),
+    ("mark.link short", sql("UPDATE mark SET link = x'00' WHERE position = 1024"), "3 MARK_MISMATCH@mark", ("--from 1030", "3 MARK_MISMATCH@mark")),
     ("mark.min_time", sql("UPDATE mark SET min_time = min_time + 1 WHERE position = 1024"), "3 MARK_MISMATCH@mark"),
     ("mark.max_time", sql("UPDATE mark SET max_time = max_time - 1 WHERE position = 1024"), "3 MARK_MISMATCH@mark"),
     ("mark.max_time a text", loose("mark", "UPDATE mark SET max_time = 'x' WHERE position = 1024"), "3 MARK_MISMATCH@mark"),

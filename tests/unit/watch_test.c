@@ -7,10 +7,10 @@
 static struct ledger_error err;
 
 /* Longer than any of these may take; nothing here waits for it to pass. */
-#define PATIENCE (10 * TIME_SECOND)
+#define PATIENCE (60 * TIME_SECOND)
 
 /* What wakes later than this was not woken: it is the end of some interval. */
-#define SOON (TIME_SECOND)
+#define SOON (PATIENCE / 2)
 
 /* Waits until there is nothing new. */
 static void catch_up(struct ledger *l)

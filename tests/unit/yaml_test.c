@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -135,9 +136,9 @@ static void check_big(struct buf *text, const char *want)
 {
 	struct refused c = { buf_slice(text), want };
 	assert_false(text->failed);
-	uint64_t before = time_monotonic();
+	clock_t before = clock(); /* computing, whatever else the machine does */
 	check_refused(&c);
-	assert_true(time_monotonic() - before < 2 * TIME_SECOND);
+	assert_true(clock() - before < 2 * CLOCKS_PER_SEC);
 	buf_reset(text);
 }
 
