@@ -6,6 +6,7 @@
 #include "../lib/own.h"
 #include "claims.h"
 #include "command.h"
+#include "filter.h"
 #include "input.h"
 #include "output.h"
 #include "render.h"
@@ -241,6 +242,11 @@ static enum ledger_status run_list(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	TRY(check_operands(argc, argv, 0, "list", err));
+	if (args.node && !slice_is_token(slice_of(args.node))) {
+		fail(err, LEDGER_USAGE, "--node: '%.80s' is not a name", args.node);
+		return hint(err, "1 to 64 of A-Z a-z 0-9 _ -");
+	}
+	TRY(filter_check_stream("stream", args.stream, err));
 	enum ledger_status status = ledger_owners(
 		l, slice_of(args.node), slice_of(args.stream), print_owner, NULL, err);
 	return status && !(status == LEDGER_NO && out_failed()) ? status : flush(err);
