@@ -1,5 +1,6 @@
 /* config - check a config and print what is in force and why. */
 #include "command.h"
+#include "consumers.h"
 #include "output.h"
 #include "settings.h"
 
@@ -23,7 +24,23 @@ static void listing_done(struct listing *listing)
 
 /* --- check ----------------------------------------------------------------------------------- */
 
-/* The settings were read before: what is left are the files that only the daemon reads. */
+/* Programs of handlers and commands: are they there, and is it safe to run them? */
+static enum ledger_status check_programs(struct ledger_error *err)
+{
+	for (size_t i = 0; i < settings.n_handlers; i++) {
+		const struct ledger_handler *h = &settings.handlers[i];
+		if (consumers_check_safe(h->exec[0], err))
+			return fail_in(err, "handler %s: ", h->name);
+	}
+	for (size_t i = 0; i < settings.n_commands; i++) {
+		const struct ledger_command_handler *h = &settings.commands[i];
+		if (consumers_check_safe(h->exec[0], err))
+			return fail_in(err, "command %s: ", h->name);
+	}
+	return LEDGER_OK;
+}
+
+/* The settings were read before: what is left are the files that commands read and run later. */
 static enum ledger_status run_check(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
@@ -35,6 +52,7 @@ static enum ledger_status run_check(
 		return hint(err, "make one with: ledgerbox init, or name one with --config");
 	}
 	TRY(settings_check_files(err));
+	TRY(check_programs(err));
 	/* What else the commands would find out when they need it. */
 	if (ledger_rules_check(&settings.rules, err))
 		return fail_in(err, "%s: ", settings.config);

@@ -443,7 +443,7 @@ enum ledger_status consumers_check_safe(const char *exec, struct ledger_error *e
 	TRY(check_file(settings.config, err));
 	if (exec[0] != '/' && settings.folder)
 		buf_add_text(&path, settings.folder);
-	buf_add_text(&path, exec);
+	buf_add_text(&path, strncmp(exec, "./", 2) == 0 && path.len ? exec + 2 : exec);
 	TRY(buf_check(&path, err));
 	if (access(buf_text(&path), F_OK) != 0) {
 		fail_errno(err, "cannot run %.200s", buf_text(&path));

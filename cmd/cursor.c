@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "operands.h"
 #include "output.h"
 #include "render.h"
 
@@ -89,19 +90,6 @@ static enum ledger_status print_cursors(
 
 /* --- Verbs ----------------------------------------------------------------------------------- */
 
-static enum ledger_status check_operands(
-	int argc, char **argv, int wanted, const char *usage, struct ledger_error *err)
-{
-	if (argc == wanted)
-		return LEDGER_OK;
-	if (argc > wanted)
-		fail(err, LEDGER_USAGE, "'%.80s' is one operand too many", argv[wanted]);
-	else
-		fail(err, LEDGER_USAGE, "%s is missing",
-			wanted == 2 && argc == 1 ? "a position" : "a name");
-	return hint(err, "usage: ledgerbox cursor %s", usage);
-}
-
 /* A cursor's name has the form of an event type. */
 static enum ledger_status check_name(const char *name, struct ledger_error *err)
 {
@@ -115,7 +103,7 @@ static enum ledger_status check_name(const char *name, struct ledger_error *err)
 static enum ledger_status run_list(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 0, "list", err));
+	TRY(operands_check(argc, argv, "list", err));
 	return print_cursors(l, (struct slice){ 0 }, err);
 }
 
@@ -123,7 +111,7 @@ static enum ledger_status run_show(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	uint64_t position;
-	TRY(check_operands(argc, argv, 1, "show NAME", err));
+	TRY(operands_check(argc, argv, "show NAME", err));
 	TRY(check_name(argv[0], err));
 	struct slice name = slice_of(argv[0]);
 	TRY(ledger_cursor_get(l, name, &position, err));
@@ -133,7 +121,7 @@ static enum ledger_status run_show(
 static enum ledger_status run_set(struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	uint64_t position;
-	TRY(check_operands(argc, argv, 2, "set NAME POSITION", err));
+	TRY(operands_check(argc, argv, "set NAME POSITION", err));
 	TRY(check_name(argv[0], err));
 	struct slice name = slice_of(argv[0]);
 	if (!slice_u64(slice_of(argv[1]), &position)) {
@@ -147,7 +135,7 @@ static enum ledger_status run_set(struct ledger *l, int argc, char **argv, struc
 static enum ledger_status run_delete(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 1, "delete NAME", err));
+	TRY(operands_check(argc, argv, "delete NAME", err));
 	TRY(check_name(argv[0], err));
 	return ledger_cursor_delete(l, slice_of(argv[0]), err);
 }

@@ -63,6 +63,13 @@ static enum ledger_status check_value(
 	return fail_in(err, "--%s: ", rule->option);
 }
 
+enum ledger_status filter_check_stream(
+	const char *option, const char *value, struct ledger_error *err)
+{
+	const struct rule rule = { .option = option, .check = check_stream };
+	return value ? check_value(&rule, slice_of(value), err) : LEDGER_OK;
+}
+
 static enum ledger_status resolve_list(const struct rule *rule, struct arena *arena,
 	const struct slice **values, size_t *n, struct ledger_error *err)
 {

@@ -57,6 +57,11 @@ extern struct filter_words filter_words;
 enum ledger_status filter_resolve(
 	struct ledger_filter *filter, struct arena *arena, struct ledger_error *err);
 
+/* A stream, or type/, given to another command's option, which LEDGER_USAGE names. NULL, not given, is
+ * fine. */
+enum ledger_status filter_check_stream(
+	const char *option, const char *value, struct ledger_error *err);
+
 /* Was a bound given: a position or a time? */
 bool filter_is_bounded(void);
 

@@ -5,8 +5,41 @@
 #include <unistd.h>
 
 #include "input.h"
+#include "output.h"
 
 #include "../lib/base/banned.h"
+
+/* --- How many -------------------------------------------------------------------------------- */
+
+/* "NAME" is missing: "a name is missing". */
+static void add_missing(struct buf *out, struct slice word)
+{
+	buf_add_text(out, "a ");
+	for (size_t i = 0; i < word.len; i++)
+		buf_add_char(out, (char)(word.ptr[i] | 0x20));
+	buf_add_text(out, " is missing");
+}
+
+enum ledger_status operands_check(
+	int argc, char **argv, const char *usage, struct ledger_error *err)
+{
+	CLEANUP_BUF struct buf missing = { 0 };
+	int wanted = -1; /* the first word is the verb */
+	for (const char *at = usage; *at; wanted++) {
+		size_t len = strcspn(at, " ");
+		if (wanted == argc)
+			add_missing(&missing, (struct slice){ at, len });
+		at += len + strspn(at + len, " ");
+	}
+	TRY(buf_check(&missing, err));
+	if (argc == wanted)
+		return LEDGER_OK;
+	if (argc > wanted)
+		fail(err, LEDGER_USAGE, "'%.80s' is one operand too many", argv[wanted]);
+	else
+		fail(err, LEDGER_USAGE, "%s", buf_text(&missing));
+	return hint(err, "usage: ledgerbox %s %s", output.command, usage);
+}
 
 /* --- Pairs ----------------------------------------------------------------------------------- */
 

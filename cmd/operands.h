@@ -1,8 +1,13 @@
-/* Words of the command line that become JSON: the payload's operands and NAME=TEXT, NAME:=JSON. */
+/* Operands: their number, and those that become JSON, the payload's and NAME=TEXT, NAME:=JSON. */
 #ifndef CMD_OPERANDS_H
 #define CMD_OPERANDS_H
 
 #include "../lib/ledger.h"
+
+/* Of a command with verbs: `usage` is the verb and what stands behind it, as "set NAME POSITION". So many
+ * operands there must be; LEDGER_USAGE names the one that is missing or too many. */
+enum ledger_status operands_check(
+	int argc, char **argv, const char *usage, struct ledger_error *err);
 
 /*
  * Adds `"name":value` for NAME=TEXT (the value is a string) or NAME:=JSON. *name borrows from `pair`.

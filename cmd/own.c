@@ -6,7 +6,9 @@
 #include "../lib/own.h"
 #include "claims.h"
 #include "command.h"
+#include "filter.h"
 #include "input.h"
+#include "operands.h"
 #include "output.h"
 #include "render.h"
 #include "settings.h"
@@ -105,19 +107,6 @@ static struct slice domain_of(struct slice stream)
 	return args.domain ? slice_of(args.domain) : slice_of(type ? type->domain : NULL);
 }
 
-static enum ledger_status check_operands(
-	int argc, char **argv, int wanted, const char *usage, struct ledger_error *err)
-{
-	if (argc == wanted)
-		return LEDGER_OK;
-	if (argc > wanted)
-		fail(err, LEDGER_USAGE, "'%.80s' is one operand too many", argv[wanted]);
-	else
-		fail(err, LEDGER_USAGE, "%s is missing",
-			wanted == 2 && argc == 1 ? "a node" : "a stream");
-	return hint(err, "usage: ledgerbox own %s", usage);
-}
-
 /* One stream, or with "-" those on stdin, a line each. */
 struct streams {
 	struct input input;
@@ -208,7 +197,7 @@ static enum ledger_status run_show(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
 	CLEANUP_STREAMS struct streams streams = { .from_stdin = false };
-	TRY(check_operands(argc, argv, 1, "show STREAM", err));
+	TRY(operands_check(argc, argv, "show STREAM", err));
 	TRY(streams_init(&streams, argv[0], err));
 	for (;;) {
 		struct slice stream;
@@ -240,7 +229,12 @@ static enum ledger_status print_owner(
 static enum ledger_status run_list(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 0, "list", err));
+	TRY(operands_check(argc, argv, "list", err));
+	if (args.node && !slice_is_token(slice_of(args.node))) {
+		fail(err, LEDGER_USAGE, "--node: '%.80s' is not a name", args.node);
+		return hint(err, "1 to 64 of A-Z a-z 0-9 _ -");
+	}
+	TRY(filter_check_stream("stream", args.stream, err));
 	enum ledger_status status = ledger_owners(
 		l, slice_of(args.node), slice_of(args.stream), print_owner, NULL, err);
 	return status && !(status == LEDGER_NO && out_failed()) ? status : flush(err);
@@ -283,7 +277,7 @@ static enum ledger_status print_conflict(const struct ledger_owner *o,
 static enum ledger_status run_conflicts(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 0, "conflicts", err));
+	TRY(operands_check(argc, argv, "conflicts", err));
 	enum ledger_status status = ledger_conflicts(l, print_conflict, NULL, err);
 	return status && !(status == LEDGER_NO && out_failed()) ? status : flush(err);
 }
@@ -404,7 +398,7 @@ static enum ledger_status settle(struct ledger *l, struct ledger_error *err)
 static enum ledger_status run_claim(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 1, "claim STREAM", err));
+	TRY(operands_check(argc, argv, "claim STREAM", err));
 	TRY(settle(l, err));
 	enum ledger_status status = do_all(l, argv[0], claim, err);
 	claims_done();
@@ -421,7 +415,7 @@ static enum ledger_status offer(
 static enum ledger_status run_transfer(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 2, "transfer STREAM NODE", err));
+	TRY(operands_check(argc, argv, "transfer STREAM NODE", err));
 	if (args.ttl == 0)
 		return fail(err, LEDGER_USAGE, "--ttl 0 is no time to accept in");
 	args.node = argv[1];
@@ -438,7 +432,7 @@ static enum ledger_status accept(
 static enum ledger_status run_accept(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 1, "accept STREAM", err));
+	TRY(operands_check(argc, argv, "accept STREAM", err));
 	TRY(settle(l, err));
 	return do_all(l, argv[0], accept, err);
 }
@@ -453,7 +447,7 @@ static enum ledger_status cancel(
 static enum ledger_status run_cancel(
 	struct ledger *l, int argc, char **argv, struct ledger_error *err)
 {
-	TRY(check_operands(argc, argv, 1, "cancel STREAM", err));
+	TRY(operands_check(argc, argv, "cancel STREAM", err));
 	TRY(do_all(l, argv[0], cancel, err));
 	return settle(l, err);
 }

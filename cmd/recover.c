@@ -144,7 +144,8 @@ static void add_text(struct buf *out, const struct outcome *o)
 	if (o->begun) {
 		add_epoch(out, "old epoch ", r->old_epoch);
 		add_epoch(out, dry_run ? "would be  " : "new epoch ", r->epoch);
-		buf_addf(out, "%s   %" PRIu64 "\n", "position", r->position);
+		if (!dry_run)
+			buf_addf(out, "position   %" PRIu64 "\n", r->position);
 	} else {
 		add_epoch(out, "epoch     ", r->epoch);
 	}

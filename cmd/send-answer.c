@@ -26,7 +26,7 @@ static void add_json(struct buf *line, const struct flight *f, const struct ledg
 	add_member(line, "stream", f->command.stream);
 	add_member(line, "command", f->command.name);
 	add_member(line, "node", r ? r->node : f->command.node);
-	buf_addf(line, ",\"code\":\"%s\",\"status\":%d", ledger_status_name(status), (int)status);
+	buf_addf(line, ",\"code\":%d,\"status\":\"%s\"", (int)status, ledger_status_name(status));
 	if (!r && !status)
 		buf_add_text(line, ",\"stored\":true");
 	if (r)

@@ -265,6 +265,13 @@ static enum ledger_status list_verb(
 	return list(f, &listing, argc, argv, err);
 }
 
+static enum ledger_status found_any(
+	const struct listing *listing, const char *stream, struct ledger_error *err)
+{
+	return listing->n ? LEDGER_OK
+			  : fail(err, LEDGER_NO, "there is no snapshot of %.200s", stream);
+}
+
 static enum ledger_status show_verb(
 	struct ledger_fold *f, int argc, char **argv, struct ledger_error *err)
 {
@@ -272,8 +279,7 @@ static enum ledger_status show_verb(
 	if (argc == 0)
 		return fail(err, LEDGER_USAGE, "a stream is missing");
 	TRY(list(f, &listing, argc, argv, err));
-	return listing.n ? LEDGER_OK
-			 : fail(err, LEDGER_NO, "there is no snapshot of %.200s", argv[0]);
+	return found_any(&listing, argv[0], err);
 }
 
 static enum ledger_status check_verb(
@@ -284,7 +290,7 @@ static enum ledger_status check_verb(
 	struct listing listing = { .checked = true };
 	TRY(list(f, &listing, argc, argv, err));
 	if (listing.worst == LEDGER_SNAPSHOT_GOOD)
-		return LEDGER_OK;
+		return argc ? found_any(&listing, argv[0], err) : LEDGER_OK;
 	fail(err, outcome[listing.worst], "%" PRIu64 " of %" PRIu64 " snapshots are not good",
 		listing.wrong, listing.n);
 	return hint(
@@ -326,7 +332,8 @@ static enum ledger_status run_prune(
 			args.keep.value, before, args.dry_run, &n, err));
 		sum += n;
 	}
-	note("%" PRIu64 " snapshots %s", sum, args.dry_run ? "would be deleted" : "deleted");
+	note("%" PRIu64 " snapshot%s %s", sum, sum == 1 ? "" : "s",
+		args.dry_run ? "would be deleted" : "deleted");
 	return LEDGER_OK;
 }
 

@@ -140,9 +140,6 @@ enum ledger_status ledger_commands_step(struct ledger_commands *c, struct ledger
 int ledger_commands_fd(const struct ledger_commands *c);
 uint64_t ledger_commands_due(const struct ledger_commands *c);
 
-/* Commands that are not answered yet. */
-size_t ledger_commands_waiting(const struct ledger_commands *c);
-
 /* Ends the programs; what was not answered is not answered any more, and nothing of it was recorded. */
 void ledger_commands_close(struct ledger_commands *c);
 

@@ -100,8 +100,3 @@ enum ledger_status page_read(struct page *page, struct ledger *l,
 	enum ledger_status status = ledger_read(l, &unlimited, add, &f, err);
 	return status == LEDGER_NO && page->is_full ? LEDGER_OK : status;
 }
-
-uint64_t page_last(const struct page *page)
-{
-	return page->events[page->n - 1].event.position;
-}

@@ -37,7 +37,4 @@ enum ledger_status page_read(struct page *page, struct ledger *l,
 enum ledger_status page_upcast(struct page *page, struct page_event *e, struct ledger_fold *fold,
 	struct ledger_error *err);
 
-/* The position of the last event in a page that is not empty. */
-uint64_t page_last(const struct page *page);
-
 #endif

@@ -57,6 +57,7 @@ struct program {
 	size_t n;
 	uint64_t since; /* its first one is waited for */
 	struct watched watched[4];
+	char last_word[200]; /* the last line of its stderr */
 };
 
 /* What happened since the last transaction. */

@@ -47,15 +47,24 @@ static void watch(struct ledger_commands *c, struct program *g)
 
 /* --- Its words on stderr --------------------------------------------------------------------- */
 
+static void say_line(struct ledger_commands *c, struct program *g, struct slice line)
+{
+	if (slice_trim(line).len == 0)
+		return;
+	snprintf(g->last_word, sizeof(g->last_word), "%.*s", (int)(line.len < 180 ? line.len : 180),
+		line.ptr);
+	if (c->options->said)
+		c->options->said(g->handler->name, line, c->options->context);
+}
+
 static void say(struct ledger_commands *c, struct program *g, bool all)
 {
 	struct buf *b = &g->process.complaint;
 	struct slice line, rest = buf_slice(b);
 	while (slice_cut(rest, '\n', &line, &rest))
-		if (c->options->said && line.len)
-			c->options->said(g->handler->name, line, c->options->context);
-	if (all && rest.len && c->options->said)
-		c->options->said(g->handler->name, rest, c->options->context);
+		say_line(c, g, line);
+	if (all && rest.len)
+		say_line(c, g, rest);
 	if (all)
 		rest.len = 0;
 	if (rest.len)
@@ -82,6 +91,7 @@ static enum ledger_status start(struct ledger_commands *c, struct program *g,
 	struct process_spec spec = { h->exec, environment, c->options->folder };
 	g->handler = h;
 	g->n = 0;
+	g->last_word[0] = '\0';
 	for (size_t i = 0; i < 4; i++)
 		g->watched[i] = (struct watched){ -1, 0 };
 	TRY(process_start(&g->process, &spec, err));
@@ -197,15 +207,10 @@ static void each_ended(struct ledger_commands *c, struct program *g)
 	}
 	job->said.max = SAID_MAX + 1;
 	buf_add_slice(&job->said, buf_slice(&p->output));
-	struct slice last, reason = slice_trim(buf_slice(&p->complaint));
-	while (slice_cut(reason, '\n', &last, &reason))
-		;
-	char text[200];
-	snprintf(text, sizeof(text), "%.*s", (int)(reason.len < 180 ? reason.len : 180),
-		reason.len ? reason.ptr : buf_text(&how));
 	g->n = 0;
 	end(c, g);
-	job_answered(c, job, (uint64_t)WEXITSTATUS(status), slice_of(text));
+	job_answered(c, job, (uint64_t)WEXITSTATUS(status),
+		slice_of(g->last_word[0] ? g->last_word : "it said nothing"));
 }
 
 /* --- Mode lines ------------------------------------------------------------------------------ */

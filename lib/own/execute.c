@@ -397,11 +397,6 @@ uint64_t ledger_commands_due(const struct ledger_commands *c)
 	return c->more ? 0 : converse_due(c);
 }
 
-size_t ledger_commands_waiting(const struct ledger_commands *c)
-{
-	return c->n_jobs;
-}
-
 void ledger_commands_close(struct ledger_commands *c)
 {
 	if (!c)

@@ -9,16 +9,6 @@
 /* After it has expired no command is executed: its answer is kept a little longer for who asks late. */
 #define KEEP_AFTER (60 * TIME_SECOND)
 
-/* Runs `step` in a write transaction. */
-#define IN_TRANSACTION(l, step)                                                                    \
-	do {                                                                                       \
-		TRY(guard_begin_write(l, err));                                                    \
-		enum ledger_status status_ = (step);                                               \
-		if (status_ != LEDGER_OK)                                                          \
-			store_rollback((l)->store);                                                \
-		return status_ ? status_ : store_commit((l)->store, err);                          \
-	} while (0)
-
 /* --- Answers --------------------------------------------------------------------------------- */
 
 enum ledger_status command_lookup(struct ledger *l, const uint8_t id[16], bool *found,

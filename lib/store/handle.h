@@ -148,6 +148,15 @@ enum ledger_status names_load(struct ledger *l, struct ledger_error *err);
 
 /* guard.c: store_begin_write, refused (LEDGER_DAMAGED) where the schema is not ours. */
 enum ledger_status guard_begin_write(struct ledger *l, struct ledger_error *err);
+/* The last line of a function that changes something: runs `step` in a write transaction. */
+#define IN_TRANSACTION(l, step)                                                                    \
+	do {                                                                                       \
+		TRY(guard_begin_write(l, err));                                                    \
+		enum ledger_status status_ = (step);                                               \
+		if (status_ != LEDGER_OK)                                                          \
+			store_rollback((l)->store);                                                \
+		return status_ ? status_ : store_commit((l)->store, err);                          \
+	} while (0)
 /* Behind store_open: what is never to be read is not there. */
 enum ledger_status guard_open(struct ledger *l, struct ledger_error *err);
 

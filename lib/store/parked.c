@@ -6,16 +6,6 @@
 /* A reason is for people: its beginning tells enough. */
 #define REASON_MAX 1000
 
-/* Runs `step` in a write transaction. */
-#define IN_TRANSACTION(l, step)                                                                    \
-	do {                                                                                       \
-		TRY(guard_begin_write(l, err));                                                    \
-		enum ledger_status status_ = (step);                                               \
-		if (status_ != LEDGER_OK)                                                          \
-			store_rollback((l)->store);                                                \
-		return status_ ? status_ : store_commit((l)->store, err);                          \
-	} while (0)
-
 static struct slice shortened(struct slice reason)
 {
 	if (!slice_is_utf8(reason))

@@ -18,8 +18,10 @@
 
 struct question {
 	bool active, under_way, store;
-	bool unsure; /* it may have arrived somewhere */
-	bool made;   /* the stream was made, or tried to */
+	bool unsure;	/* it may have arrived somewhere */
+	bool made;	/* the stream was made, or tried to */
+	bool no_stream; /* a server said that there is none */
+	bool is_append; /* ledgerbox append --at-owner, which cannot store it */
 	uint64_t tag;
 	uint32_t generation;
 	uint8_t id[16];
@@ -91,10 +93,13 @@ static void finish_without(struct sync_ask *a, struct question *q)
 	} else if (q->store) {
 		fail(&err, LEDGER_UNREACHABLE, "command %s cannot be stored for %s: %s", id,
 			q->node, q->why);
-		hint(&err, "serve-sync makes the stream with sync.create_streams: true");
+		hint(&err, q->no_stream ? "make its stream, or set sync.create_streams: true"
+					: "try again when a server can be reached");
 	} else {
 		fail(&err, LEDGER_UNREACHABLE, "nobody answers for %s: %s", q->node, q->why);
-		hint(&err, "is serve-sync running there? --async stores the command");
+		hint(&err, q->is_append
+				   ? "is serve-sync running there? see ledgerbox status"
+				   : "is serve-sync running there? --async stores the command");
 	}
 	memcpy(err.id, id, sizeof(id));
 	finish(a, q, NULL, &err);
@@ -212,6 +217,7 @@ static void stored(struct sync_ask *a, struct question *q, const struct link_eve
 		return;
 	}
 	q->unsure = q->unsure || event->status == LEDGER_TIMED_OUT;
+	q->no_stream = q->no_stream || event->code == 503;
 	q->made = false;
 	q->cluster++;
 }
@@ -286,6 +292,7 @@ enum ledger_status sync_ask_put(struct sync_ask *a, struct ledger_command *comma
 	q->counter = command->counter;
 	q->tag = tag;
 	q->store = store;
+	q->is_append = slice_is(command->name, LEDGER_COMMAND_APPEND);
 	q->deadline = time_monotonic() + timeout;
 	q->generation = ++a->generation;
 	q->active = true;

@@ -308,8 +308,7 @@ static enum ledger_status judge(struct survey *s, struct ledger_error *err)
 	if (s->n_peers >= wanted)
 		return LEDGER_OK;
 	if (!is_up(s))
-		return fail(err, LEDGER_UNREACHABLE,
-			"no NATS server could be reached within %gs: %s", seconds,
+		return fail(err, LEDGER_UNREACHABLE, "no NATS server could be reached: %s",
 			s->why[0] ? s->why : "no answer");
 	fail(err, LEDGER_UNREACHABLE, "%zu of %zu nodes answered within %gs%s%s", s->n_peers,
 		wanted, seconds, s->why[0] ? "; " : "", s->why);

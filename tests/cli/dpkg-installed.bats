@@ -27,3 +27,14 @@ LOG=/var/log/dpkg.log
 		done > differ
 	[ ! -s differ ] || { cat differ && return 1; }
 }
+
+@test "what has no architecture, in the log of a new system, is passed over" {
+	a_ledger
+	printf '2026-11-21 16:00:00 %s\n' 'upgrade dpkg 1.21.23 1.21.23' 'status half-installed dpkg 1.21.23' \
+		'status unpacked dpkg:amd64 1.21.23' 'status installed dpkg:amd64 1.21.23' |
+		"$BATS_TEST_DIRNAME/../dpkg-events" | ledgerbox append -q
+	cp "$BATS_TEST_DIRNAME/../data/installed.sql" .
+	cat "$BATS_TEST_DIRNAME/../data/installed.yaml" >> ledger.yaml
+	works ledgerbox replay
+	[ "$(sqlite3 installed.db 'select * from installed')" = 'dpkg|amd64|1.21.23|installed' ]
+}

@@ -76,6 +76,11 @@ carry() {
 	[ "$(jq -c '[.here, .may_write, .why]' <<< "$output")" = '[false,false,"stream product/sku-1 is owned by store-a"]' ]
 	works ledgerbox own list
 	[ "$output" = 'product/sku-1  inventory  store-a  held' ]
+	for filter in '--node store!' '--stream product'; do
+		# shellcheck disable=SC2086
+		fails 2 ledgerbox own list $filter
+		[[ $stderr == *"${filter%% *}: "*"'${filter#* }'"* ]]
+	done
 	for filter in '--node store-b' '--stream product/sku' '--stream order/' '--domain sales'; do
 		# shellcheck disable=SC2086
 		works ledgerbox own list $filter

@@ -42,7 +42,7 @@ events() {
 	a_config 'state: true'
 	a_pricer
 	works ledgerbox send product/sku-1 price price:=9 --format json
-	[ "$(jq -c '[.code, .exit, .node, .result, (.events | length), .events[0].version]' <<< "$output")" = '["ok",0,"store-a",{"fine":true},1,1]' ]
+	[ "$(jq -c '[.status, .exit, .node, .result, (.events | length), .events[0].version]' <<< "$output")" = '["ok",0,"store-a",{"fine":true},1,1]' ]
 	works ledgerbox send product/sku-1 price price:=10
 	[[ ${lines[0]} =~ ' executed by store-a, 1 event'$ ]]
 	[ "${lines[1]}" = '{"fine":true}' ]
@@ -91,9 +91,9 @@ exit 7
 EOC
 	for _ in 1 2; do
 		fails 1 ledgerbox send --once a product/sku-1 price price:=9 --format json
-		[ "$(jq -c '[.code, .exit, .result]' <<< "$output")" = '["no",7,{"why":"too dear"}]' ]
+		[ "$(jq -c '[.code, .status, .exit, .result]' <<< "$output")" = '[1,"no",7,{"why":"too dear"}]' ]
 	done
-	[[ $stderr =~ 'exit code 7' ]]
+	[[ $stderr =~ 'exit code 7 of the handler: too dear' ]]
 	[ "$(wc -l < runs)" -eq 1 ]
 	[ "$(events)" -eq 0 ]
 }
@@ -213,7 +213,7 @@ done
 EOC
 	seq 6 | jq -c '{stream: "product/\(.)", command: "price", payload: {n: .}}' > lines
 	fails 12 ledgerbox send --format json < lines
-	[ "$(jq -c .code <<< "$output" | sort | uniq -c | xargs)" = '1 invalid 5 ok' ]
+	[ "$(jq -c .status <<< "$output" | sort | uniq -c | xargs)" = '1 invalid 5 ok' ]
 }
 
 @test "wrong input is refused before anything runs" {

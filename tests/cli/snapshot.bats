@@ -58,6 +58,8 @@ stored() {
 	[ "$(grep -c 'good$' <<< "$output")" -eq 3 ]
 	works ledgerbox snapshot check -q
 	[ -z "$output" ]
+	fails 1 ledgerbox snapshot check product/none
+	[[ $stderr == *'there is no snapshot of product/none'* ]]
 	printf 'reducers: {order: last}\n' >> ledger.yaml
 	fails 1 ledgerbox snapshot check -q
 	[[ $output == *'order/1'*'stale: its reducer or an upcaster has changed since'* ]]

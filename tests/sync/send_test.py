@@ -87,7 +87,7 @@ def a_command_is_executed_by_the_owner_and_answered():
         stage.begin()
         answers, _ = send(a, "--once", "x", "product/1", "price")
         first = answers[0]
-        assert first["code"] == "ok" and first["node"] == "b", first
+        assert first["status"] == "ok" and first["node"] == "b", first
         assert first["result"] == {"by": "b"} and len(first["events"]) == 1, first
         again = send(a, "--once", "x", "product/1", "price")[0][0]
         assert again["repeated"] and again["events"] == first["events"], again
@@ -95,7 +95,7 @@ def a_command_is_executed_by_the_owner_and_answered():
         wait_until_level(stage.nodes)
         # The same at the owner itself, and known there too.
         assert send(b, "--once", "x", "product/1", "price")[0][0]["repeated"]
-        assert send(a, "product/1", "nothing", expect=12)[0][0]["code"] == "invalid"
+        assert send(a, "product/1", "nothing", expect=12)[0][0]["status"] == "invalid"
         assert count(b, "executed") == 1 and count(b, "repeated") == 2
         b.run("append", "-t", "priced", "-s", "product/1", "2")
         place = a.run("append", "--at-owner", "-t", "priced", "-s", "product/1", "3", "--format", "json")
@@ -148,7 +148,7 @@ def many_are_under_way_at_a_time_and_each_is_executed_once():
         lines = "".join('{"stream":"product/%d","command":"steady","once":"%d"}\n' % (i % 8, i // 2)
                         for i in range(400))
         answers, _ = send(a, lines=lines)
-        assert len(answers) == 400 and all(x["code"] == "ok" for x in answers)
+        assert len(answers) == 400 and all(x["status"] == "ok" for x in answers)
         events = b.run("tail", "-n", "all", "--format", "json", "-t", "price_updated").stdout.splitlines()
         distinct = {(i % 8, i // 2) for i in range(400)}
         assert len(events) == len(distinct), (len(events), len(distinct))
