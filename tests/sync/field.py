@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 
+import owners
 from nodes import PROGRAM, Node, wait_for
 from servers import Proxy, Server, make_cluster
 
@@ -32,6 +33,7 @@ class Ground(Node):
         self.last_restored = None
         self.in_place = False  # was it ever put back unseen?
         self.disk = False
+        self.doubled = False  # another has its name
         self.filler = os.path.join(folder, name, "filler")
         self.paused = False
         super().__init__(folder, name, ports, config)
@@ -80,8 +82,14 @@ class Ground(Node):
 
     def stop(self):
         """Not before it listens to signals."""
-        wait_for(self.name + " to start", lambda: "event=started" in self.last_log())
-        super().stop()
+        wait_for(self.name + " to start",
+                 lambda: "event=started" in self.last_log() or self.has_no_lease())
+        if not self.has_no_lease():
+            super().stop()
+
+    def has_no_lease(self):
+        """Its daemon has ended because another has its name."""
+        return self.doubled and self.process is not None and self.process.poll() == 20
 
     def last_log(self):
         with open(self.path("log.%d" % self.starts), errors="replace") as file:
@@ -246,7 +254,7 @@ class Field:
             node.mount()
             disk = node.disk
         node.__init__(self.folder, name, [ports] if self.topology == "cluster" else ports,
-                      config + "}\n")
+                      config + "}\n" + owners.CONFIG)
         node.disk = mount and disk
         return node
 
