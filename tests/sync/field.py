@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 
 import owners
-from nodes import PROGRAM, Node, wait_for
+from nodes import PATIENCE, PROGRAM, Node, wait_for
 from servers import Proxy, Server, make_cluster
 
 TOPOLOGIES = ["one", "two", "three", "cluster"]
@@ -84,8 +84,10 @@ class Ground(Node):
         """Not before it listens to signals."""
         wait_for(self.name + " to start",
                  lambda: "event=started" in self.last_log() or self.has_no_lease())
-        if not self.has_no_lease():
-            super().stop()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(PATIENCE)
+        if code != 0 and not self.has_no_lease():
+            raise AssertionError("%s ended with %d: %s" % (self.name, code, self.log()[-1500:]))
 
     def has_no_lease(self):
         """Its daemon has ended because another has its name."""
@@ -172,8 +174,8 @@ class Ground(Node):
 
 class WatchedProxy(Proxy):
     """Sees each acknowledgement on its way to the server: by then the node's file must have committed
-    the place that it stands for."""
-    ACK = re.compile(rb"PUB \$JS\.ACK\.ledger-([^.]+)\.[^.]+\.\d+\.(\d+)\.")
+    the place that it stands for. (Stored commands are kept by their ids, not by their places.)"""
+    ACK = re.compile(rb"PUB \$JS\.ACK\.ledger-(?!queue-)([^.]+)\.[^.]+\.\d+\.(\d+)\.")
 
     def __init__(self, port, name, cluster, field):
         self.name, self.cluster, self.field = name, cluster, field
