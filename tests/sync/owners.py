@@ -206,6 +206,7 @@ def shown(node, *words):
 
 def is_settled(storm):
     """All show what the rule gives, and nobody owes a word: what was accepted is transferred."""
+    storm.keep_running(storm.field.nodes)
     said = [(shown(n, "list"), shown(n, "conflicts")) for n in storm.field.nodes]
     if any(s != said[0] for s in said) or any(o["state"] == "accepted" for o in said[0][0]):
         return False

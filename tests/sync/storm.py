@@ -130,13 +130,18 @@ class Storm:
                 if len({frozenset(t.get(chain, ())) for n, t in zip(nodes, tips)
                         if self.field.takes(n, chain)}) > 1]
 
-    def is_level(self, nodes):
+    @staticmethod
+    def keep_running(nodes):
+        """One whose name another had for a while is started again."""
         for node in nodes:
             if not node.is_running() and node.has_no_lease():
                 node.serve()
                 time.sleep(0.5)
             elif not node.is_running():
                 raise AssertionError("%s has ended: %s" % (node.name, node.log()[-1500:]))
+
+    def is_level(self, nodes):
+        self.keep_running(nodes)
         try:
             return not self.differences(nodes)
         except sqlite3.Error:
@@ -164,6 +169,7 @@ class Storm:
                     raise AssertionError("not in quarantine everywhere: %r on %s" % (
                         line[:600], [n.name for n in self.field.nodes
                                      if not self.has_refused(n, subject, line)]))
+                self.keep_running(self.field.nodes)
                 self.publish(subject, line, chance)
 
     def publish(self, subject, line, chance):
