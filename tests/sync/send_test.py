@@ -398,6 +398,20 @@ def a_command_of_10_megabytes_is_refused_at_both_ends():
         assert runs(b) == 1 and events_of(b, "product/1") == 2
 
 
+def the_state_that_a_handler_gets_is_kept_by_the_policy_of_the_config():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        b.set_config([stage.server.port], CONFIG.replace("owned: true", "owned: true, snapshot_every: 5"))
+        stage.begin()
+        for _ in range(7):
+            send(a, "product/1", "price")
+        kept = json.loads(b.run("snapshot", "list", "--format", "json").stdout)
+        assert (kept["stream"], kept["events"]) == ("product/1", 5), kept
+        state = json.loads(b.run("state", "product/1", "--format", "json").stdout)
+        assert (state["events"], state["folded"]) == (8, 3), state
+        b.run("verify")
+
+
 TESTS = [a_command_is_executed_by_the_owner_and_answered,
          without_the_owners_daemon_it_is_unreachable_at_once_and_stored_with_async,
          a_slow_handler_does_not_hold_up_the_daemon_and_a_timeout_names_the_command,
@@ -408,7 +422,8 @@ TESTS = [a_command_is_executed_by_the_owner_and_answered,
          a_forged_transfer_moves_nothing,
          what_a_handler_must_not_say_records_nothing,
          a_handler_that_hangs_is_killed_with_what_it_started,
-         a_command_of_10_megabytes_is_refused_at_both_ends]
+         a_command_of_10_megabytes_is_refused_at_both_ends,
+         the_state_that_a_handler_gets_is_kept_by_the_policy_of_the_config]
 
 
 def main():
