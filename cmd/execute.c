@@ -71,8 +71,20 @@ static void said(const char *command, struct slice line, void *context)
 	warn("command %s: %.*s", command, (int)(line.len < 1000 ? line.len : 1000), line.ptr);
 }
 
+/* Stream types may stand behind the commands in the config. */
+static uint64_t snapshot_every(const char *type)
+{
+	for (size_t i = 0; i < settings.n_stream_types; i++)
+		if (strcmp(settings.stream_types[i].name, type) == 0)
+			return settings.stream_types[i].snapshot_every;
+	return 0;
+}
+
 void execute_options(struct ledger_commands_options *out, struct ledger *l)
 {
+	for (size_t i = 0; i < settings.n_commands; i++)
+		settings.commands[i].snapshot_every =
+			snapshot_every(settings.commands[i].stream_type);
 	*out = (struct ledger_commands_options){
 		.ledger = l,
 		.rules = &settings.rules,

@@ -92,9 +92,11 @@ struct ledger_command_handler {
 	const char *name;	 /* of the command */
 	const char *const *exec; /* program and arguments, NULL at the end */
 	enum ledger_handler_mode mode;
-	bool state;	  /* it gets the stream's state */
-	uint64_t timeout; /* µs for an answer */
-	uint64_t retries; /* runs after the first, where the stream has moved meanwhile */
+	bool state; /* it gets the stream's state */
+	uint64_t
+		snapshot_every; /* a state for which so many events were folded is stored; 0: never */
+	uint64_t timeout;	/* µs for an answer */
+	uint64_t retries;	/* runs after the first, where the stream has moved meanwhile */
 };
 
 struct ledger_commands_options {

@@ -203,6 +203,16 @@ static enum ledger_status no_handler(
 
 /* --- What it is given ------------------------------------------------------------------------ */
 
+/* Else each command of a long stream would fold all of it once more. */
+static void keep_if_due(
+	struct ledger_commands *c, const struct job *job, const struct ledger_state *s)
+{
+	struct ledger_error ignored;
+	uint64_t every = job->handler->snapshot_every;
+	if (every && s->folded >= every)
+		ledger_snapshot_keep(c->fold, s, &ignored);
+}
+
 static enum ledger_status add_state(
 	struct ledger_commands *c, struct job *job, struct buf *line, struct ledger_error *err)
 {
@@ -221,6 +231,8 @@ static enum ledger_status add_state(
 		return status;
 	if (!status && !job->domain.ptr)
 		job->domain = arena_copy(&job->arena, s.domain);
+	if (!status)
+		keep_if_due(c, job, &s);
 	job->version = status ? 0 : s.version;
 	buf_addf(line, ",\"version\":%" PRIu64, job->version);
 	if (wanted) {

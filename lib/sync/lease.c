@@ -168,6 +168,8 @@ void lease_connected(struct sync *s, size_t cluster)
 void lease_disconnected(struct sync *s, size_t cluster)
 {
 	s->clusters[cluster].lease.state = LEASE_OFF;
+	/* That a question was lost with the connection is said behind this, and starts nothing. */
+	s->clusters[cluster].lease.asked = false;
 	s->clusters[cluster].ready = false;
 }
 

@@ -95,6 +95,7 @@ def copy_node(storm, random):
 
 
 def restore(storm, node, copy, in_place):
+    storm.rewound = True
     running = node.is_running()
     node.kill()
     node.free_disk()
@@ -140,6 +141,7 @@ def fork(storm, random):
         time.sleep(0.05)
     node.kill()
     node.free_disk()
+    storm.rewound = True
     node.restore_machine(node.copies[-1])
     storm.forget_what_nobody_has()
     storm.record(node, random.choice([2, 30]), "inventory")
@@ -147,7 +149,8 @@ def fork(storm, random):
 
 
 def twin(storm, random):
-    """A second ledger with the name of the first: a copy of the machine that goes on by itself."""
+    """A second ledger with the name of the first: a copy of the machine that goes on by itself. Its daemon
+    is refused where the first one's has the lease, or the other way round."""
     if storm.twins:
         return
     node = random.choice(storm.field.nodes)
@@ -165,6 +168,7 @@ def twin(storm, random):
     other.run("recover", "--offline", "--reason", "a twin", "-q")
     storm.twins.append((node, other))
     storm.field.doubled.add(node.name)
+    storm.rewound = node.doubled = other.doubled = True
     if running:
         node.serve()
     other.serve()
@@ -306,7 +310,7 @@ def with_client(fault):
 
 
 def stream_of(random):
-    return "ledger-" + random.choice(DOMAINS + ["_ledger"])
+    return "ledger-" + random.choice(DOMAINS + ["_ledger", "_ownership"])
 
 
 @with_client

@@ -8,7 +8,8 @@ import signal
 import sqlite3
 import subprocess
 
-from nodes import PROGRAM, Node, wait_for
+import owners
+from nodes import PATIENCE, PROGRAM, Node, wait_for
 from servers import Proxy, Server, make_cluster
 
 TOPOLOGIES = ["one", "two", "three", "cluster"]
@@ -32,6 +33,7 @@ class Ground(Node):
         self.last_restored = None
         self.in_place = False  # was it ever put back unseen?
         self.disk = False
+        self.doubled = False  # another has its name
         self.filler = os.path.join(folder, name, "filler")
         self.paused = False
         super().__init__(folder, name, ports, config)
@@ -80,8 +82,16 @@ class Ground(Node):
 
     def stop(self):
         """Not before it listens to signals."""
-        wait_for(self.name + " to start", lambda: "event=started" in self.last_log())
-        super().stop()
+        wait_for(self.name + " to start",
+                 lambda: "event=started" in self.last_log() or self.has_no_lease())
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(PATIENCE)
+        if code != 0 and not self.has_no_lease():
+            raise AssertionError("%s ended with %d: %s" % (self.name, code, self.log()[-1500:]))
+
+    def has_no_lease(self):
+        """Its daemon has ended because another has its name."""
+        return self.doubled and self.process is not None and self.process.poll() == 20
 
     def last_log(self):
         with open(self.path("log.%d" % self.starts), errors="replace") as file:
@@ -164,8 +174,8 @@ class Ground(Node):
 
 class WatchedProxy(Proxy):
     """Sees each acknowledgement on its way to the server: by then the node's file must have committed
-    the place that it stands for."""
-    ACK = re.compile(rb"PUB \$JS\.ACK\.ledger-([^.]+)\.[^.]+\.\d+\.(\d+)\.")
+    the place that it stands for. (Stored commands are kept by their ids, not by their places.)"""
+    ACK = re.compile(rb"PUB \$JS\.ACK\.ledger-(?!queue-)([^.]+)\.[^.]+\.\d+\.(\d+)\.")
 
     def __init__(self, port, name, cluster, field):
         self.name, self.cluster, self.field = name, cluster, field
@@ -246,7 +256,7 @@ class Field:
             node.mount()
             disk = node.disk
         node.__init__(self.folder, name, [ports] if self.topology == "cluster" else ports,
-                      config + "}\n")
+                      config + "}\n" + owners.CONFIG)
         node.disk = mount and disk
         return node
 

@@ -74,6 +74,7 @@ def bad_lines(line, random):
         ("forged MAC", write_line(dict(e, mac=random.randbytes(32)))),
         ("forged hash", write_line(dict(e, hash=random.randbytes(32)))),
         ("another payload", write_line(dict(e, payload='{"n":-%d}' % random.randrange(1 << 30)))),
+        ("a transfer that nobody recorded", write_line(stolen(e, strange))),
         ("a known id signed by a stranger", write_line(rehash(unsigned, e["key"], strange))),
         ("a wrong chain", write_line(dict(e, epoch=e["epoch"] + random.randrange(1, 99)))),
         ("a wrong place", write_line(dict(e, sequence=e["sequence"] + random.randrange(1, 1 << 20)))),
@@ -81,6 +82,14 @@ def bad_lines(line, random):
         ("a foreign domain", write_line(dict(e, domain=other))),
         ("a flipped bit", flip(line.encode(), random)),
     ]
+
+
+def stolen(e, key):
+    """Of a stream that e tells of: from here on it is z's."""
+    said = json.loads(e["payload"])
+    payload = {"domain": "inventory", "stream": said.get("stream", "item/i0"), "follows": e["hash"].hex(),
+               "to": "z", "heads": []}
+    return dict(sign_as(e, key, type="transferred", payload=json.dumps(payload)), key=e["key"])
 
 
 def rehash(e, key_id, key):

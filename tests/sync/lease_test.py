@@ -11,6 +11,7 @@ import traceback
 import converge_test
 import permissions_test
 from nodes import Node, wait_for, wait_until_level
+from servers import Proxy
 from talk import Client
 
 BUCKET = "KV_ledger-lease"
@@ -149,6 +150,38 @@ def a_daemon_that_lost_its_name_while_it_was_stopped_ends():
         assert "was ours until it was taken" in a.log(), a.log()[-800:]
         assert twin.is_running()
         twin.kill()
+
+
+class Listening(Proxy):
+    """Nothing gets through any more when the lease is looked for."""
+    armed = False
+
+    def see(self, data, mark):
+        if self.armed and b"STREAM.INFO.KV_ledger-lease" in data:
+            self.hold()
+
+
+def a_connection_that_is_lost_with_a_question_about_the_lease_comes_back():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        proxy = Listening(stage.ports[0])
+        a.set_config([proxy.port])
+        stage.serve()
+        wait_for("a's lease", lambda: held(a))
+        b.append(1)
+        wait_until_level(stage.nodes)
+        proxy.armed = True
+        proxy.cut()
+        proxy.mend()
+        wait_for("the question", proxy.silent.is_set)
+        proxy.armed = False
+        proxy.cut()
+        wait_for("the end of the connection", lambda: a.log().count("event=disconnected") > 1)
+        proxy.mend()
+        wait_for("the connection", lambda: a.log().count("event=connected") == 3)
+        # Peers would bring the events too; what only the stream brings is what no node has said.
+        wait_for("what the stream has", lambda: "event=quarantined" in a.log() or admin(stage).publish(
+            "ledger.events.inventory.b", b"nonsense"))
 
 
 def a_bucket_that_is_gone_stops_nobody():
@@ -297,6 +330,7 @@ TESTS = [
     one_that_was_killed_is_taken_over_by_another_when_its_lease_has_ended,
     a_lease_is_kept_as_long_as_its_daemon_lives,
     a_daemon_that_lost_its_name_while_it_was_stopped_ends,
+    a_connection_that_is_lost_with_a_question_about_the_lease_comes_back,
     a_bucket_that_is_gone_stops_nobody,
     where_no_bucket_may_be_made_it_is_said_once_and_all_works,
     a_bucket_that_keeps_leases_for_ever_is_not_used,

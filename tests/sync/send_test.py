@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """send - two nodes and a real server: commands find the owner of a stream, and come back with its answer."""
+import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -8,9 +10,12 @@ import sys
 import tempfile
 import time
 import traceback
+import uuid
 
+import forge
 from nodes import Node, wait_for, wait_until_level
 from servers import Server
+from talk import Client
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 CONFIG = """domains: {"*": {propagate: true, subscribe: true}}
@@ -18,6 +23,8 @@ stream_types: {product: {domain: inventory, owned: true}}
 commands:
   - {stream_type: product, command: price, exec: [./pricer], state: true, timeout: 20s}
   - {stream_type: product, command: slow, exec: [./slow], timeout: 60s}
+  - {stream_type: product, command: hang, exec: [./hang], timeout: 1s}
+  - {stream_type: product, command: say, exec: [./say], timeout: 60s}
   - {stream_type: product, command: steady, exec: [%s], mode: lines}
 """ % os.path.join(os.path.dirname(os.environ.get("LEDGERBOX_BIN", HERE + "/../../build/cmd/x")),
                    "../tests/pricer")
@@ -31,16 +38,25 @@ SLOW = """#!/bin/sh
 while [ ! -e go ]; do sleep 0.1; done
 echo '{"type":"slow","payload":1}'
 """
+HANG = """#!/bin/sh
+sleep 1000 &
+echo $$ $! > hangs
+echo '{"type":"early","payload":1}'
+sleep 1000
+"""
+SAY = """#!/bin/sh
+cat said
+"""
 
 
 class Stage:
-    def __init__(self, names):
+    def __init__(self, names, config=""):
         self.folder = tempfile.mkdtemp(prefix="send.")
-        self.server = Server(self.folder, "nats1")
+        self.server = Server(self.folder, "nats1", config)
         self.server.start()
         self.nodes = [Node(self.folder, name, [self.server.port], CONFIG) for name in names]
         for node in self.nodes:
-            for name, text in (("pricer", PRICER), ("slow", SLOW)):
+            for name, text in (("pricer", PRICER), ("slow", SLOW), ("hang", HANG), ("say", SAY)):
                 with open(os.open(node.path(name), os.O_WRONLY | os.O_CREAT, 0o755), "w") as file:
                     file.write(text)
 
@@ -224,12 +240,190 @@ def commands_to_a_node_that_does_not_own_the_stream_are_refused():
         assert send(b, "product/1", "price")[0][0]["node"] == "a"
 
 
+# --- Those who know the key, or pretend to
+
+def sealed(stage, **changes):
+    """A command as ledgerbox-protocol(7) says it, signed with the key of all nodes."""
+    now = int(time.time() * 1e6)
+    said = {"v": 1, "id": str(uuid.uuid4()), "from": "a", "epoch": now, "counter": now,
+            "expires": now + 600_000_000, "to": "b", "stream": "product/1", "command": "price", "payload": {}}
+    said.update(changes)
+    return seal(stage, json.dumps(said, separators=(",", ":")).encode())
+
+
+def seal(stage, text):
+    mac = hmac.new(key_of(stage), b"ledgerbox/command/v1\0" + text, hashlib.sha256).hexdigest()
+    return text + b'\n{"key":"%s","mac":"%s"}\n' % (forge.vectors.key_id(key_of(stage)).encode(), mac.encode())
+
+
+def key_of(stage):
+    with open(os.path.join(stage.folder, "shared.key")) as file:
+        return bytes.fromhex(file.read().strip())
+
+
+def ask(stage, command, node="b"):
+    return words(stage.folder, stage.server.port, command, "ledger.commands.product." + node, reply=True)
+
+
+def events_of(node, stream):
+    return len(node.run("tail", "-n", "all", "--format", "json", "-s", stream).stdout.splitlines())
+
+
+def expired_and_misdirected_commands_execute_nothing():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        stage.begin()
+        now = int(time.time() * 1e6)
+        assert b'"status":0' in ask(stage, sealed(stage))  # so it is made rightly
+        assert runs(b) == 1
+        late = ask(stage, sealed(stage, expires=now - 1_000_000))
+        assert b'"status":22' in late and b"expired" in late, late
+        # b's stream, asked of a; a stream that nobody owns; one of a type without commands.
+        answer = ask(stage, sealed(stage, to="a"), "a")
+        assert b'"status":11' in answer and b"owned by b" in answer, answer
+        assert b'"status":11' in ask(stage, sealed(stage, stream="product/none"))
+        assert b'"status":12' in ask(stage, sealed(stage, stream="other/1"))
+        # The id of one that was executed, with other content.
+        known = str(uuid.uuid4())
+        assert b'"status":0' in ask(stage, sealed(stage, id=known))
+        assert b'"status":10' in ask(stage, sealed(stage, id=known, payload={"n": 2}))
+        # What no node of ours says: for ever, another version, no stream, a program for a name.
+        before = count(b, "forged")
+        bad = [sealed(stage, expires=now + 90 * 86400 * 1_000_000), sealed(stage, v=2),
+               sealed(stage, stream="product"), sealed(stage, command="../pricer"),
+               sealed(stage, payload=None).replace(b'"payload":null', b'"payload":'),
+               seal(stage, b"[1]"), seal(stage, b"{}"), seal(stage, b"\xff\xfe")]
+        for command in bad:
+            words(stage.folder, stage.server.port, command, "ledger.commands.product.b")
+        wait_for("them to be counted", lambda: count(b, "forged") == before + len(bad))
+        assert runs(a) == 0 and runs(b) == 2 and events_of(b, "product/1") == 3
+        assert b.is_running() and a.is_running()
+
+
+def a_forged_transfer_moves_nothing():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        stage.begin()
+        line = b.run("tail", "-n", "1", "--format", "json", "-d", "_ownership").stdout.strip()
+        claimed = forge.read_line(line.replace('"position":%d,' % json.loads(line)["position"], ""))
+        payload = json.dumps({"domain": "inventory", "stream": "product/1", "follows": claimed["hash"].hex(),
+                              "to": "a", "heads": []}, separators=(",", ":"))
+        moved = dict(claimed, type="transferred", payload=payload, sequence=claimed["sequence"] + 1,
+                     prev=claimed["hash"], clock=claimed["clock"] + 1, id=uuid.uuid4().bytes)
+        strange = os.urandom(32)
+        # As b's next word, without its key; and as b's claim, with another content.
+        forged = [dict(forge.sign_as(moved, strange, prev=claimed["hash"]), key=claimed["key"]),
+                  dict(claimed, payload=payload)]
+        # By z, who has the key: a fact, but z does not own it.
+        by_z = dict(moved, origin="z", sequence=1)
+        by_z = forge.sign_as(by_z, key_of(stage), prev=forge.vectors.sha256(
+            forge.vectors.genesis_pae("z", by_z["epoch"], "_ownership")))
+        client = Client(stage.server.port)
+        for e in forged:
+            client.publish("ledger.events._ownership.b", forge.write_line(e) + b"\n")
+        client.publish("ledger.events._ownership.z", forge.write_line(by_z) + b"\n")
+        client.settle()
+        for node in stage.nodes:
+            wait_for("z's event at " + node.name, lambda n=node: by_z["hash"].hex() in n.hashes())
+            shown = json.loads(node.run("own", "show", "product/1", "--format", "json").stdout)
+            assert (shown["node"], shown["state"], shown["contested"]) == ("b", "held", False), shown
+        assert not {e["hash"].hex() for e in forged[:1]} & (a.hashes() | b.hashes())
+        refused = json.loads(a.run("quarantine", "list", "--format", "json").stdout.splitlines()[0])
+        assert refused, refused
+        a.run("append", "-t", "t", "-s", "product/1", "1", expect=11)
+        b.run("append", "-t", "t", "-s", "product/1", "1")
+        assert send(a, "product/1", "price")[0][0]["node"] == "b"
+        wait_until_level(stage.nodes)
+
+
+def what_a_handler_must_not_say_records_nothing():
+    bad = ['{"type":"x","stream":"product/2","payload":1}', '{"type":"x","domain":"orders","payload":1}',
+           '{"type":"x","stream":"other/1","domain":"_ownership","payload":1}',
+           '{"type":"x","id":"0193a5c2-0000-7000-8000-000000000001","payload":1}',
+           '{"type":"x","payload":1,"sequence":7}', "nonsense", '{"result":1}\n{"result":2}',
+           '{"type":"x","payload":1}\n{"type":"x","payload":', "\x00\xff",
+           '{"type":"x","payload":1}\n' * 1001, '{"type":"x","payload":"%s"}\n' % ("x" * 500_000) * 9]
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        stage.begin(["product/1", "product/2"])
+        for text in bad:
+            with open(b.path("said"), "w", encoding="latin-1") as file:
+                file.write('{"type":"before","payload":1}\n' + text + "\n")
+            answers, _ = send(a, "product/1", "say", expect=12)
+            assert answers[0]["code"] == "invalid", (text[:100], answers)
+        with open(b.path("said"), "w") as file:
+            file.write('{"type":"right","stream":"product/1","payload":1}\n')
+        send(a, "product/1", "say")
+        assert events_of(b, "product/1") == 2 and events_of(b, "product/2") == 1
+        assert count(b, "refused") == len(bad)
+
+
+def a_handler_that_hangs_is_killed_with_what_it_started():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        stage.begin(["product/1", "product/2"])
+        answers, _ = send(a, "--timeout", "60s", "product/1", "hang", expect=22)
+        assert answers[0]["code"] == "timed-out", answers
+        with open(b.path("hangs")) as file:
+            pids = file.read().split()
+        assert len(pids) == 2
+        wait_for("its processes to end", lambda: not any(is_alive(pid) for pid in pids))
+        send(a, "product/1", "price")
+        assert events_of(b, "product/1") == 2 and count(b, "timed-out") == 1
+
+
+def is_alive(pid):
+    try:
+        with open("/proc/%s/stat" % pid) as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def a_command_of_10_megabytes_is_refused_at_both_ends():
+    with Stage(["a", "b"], "max_payload: 32MB\n") as stage:
+        a, b = stage.nodes
+        stage.begin()
+        big = '{"text":"%s"}' % ("x" * 10_000_000)
+        with open(a.path("big"), "w") as file:
+            file.write(big)
+        _, said = send(a, "product/1", "price", "@big", expect=12)
+        assert "longer than 1024 KiB" in said, said
+        _, said = send(a, lines='{"stream":"product/1","command":"price","payload":%s}\n' % big, expect=12)
+        assert "line 1" in said, said
+        words(stage.folder, stage.server.port, sealed(stage, payload=json.loads(big)),
+              "ledger.commands.product.b")
+        wait_for("it to be counted", lambda: count(b, "forged") == 1)
+        send(a, "product/1", "price")
+        assert runs(b) == 1 and events_of(b, "product/1") == 2
+
+
+def the_state_that_a_handler_gets_is_kept_by_the_policy_of_the_config():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        b.set_config([stage.server.port], CONFIG.replace("owned: true", "owned: true, snapshot_every: 5"))
+        stage.begin()
+        for _ in range(7):
+            send(a, "product/1", "price")
+        kept = json.loads(b.run("snapshot", "list", "--format", "json").stdout)
+        assert (kept["stream"], kept["events"]) == ("product/1", 5), kept
+        state = json.loads(b.run("state", "product/1", "--format", "json").stdout)
+        assert (state["events"], state["folded"]) == (8, 3), state
+        b.run("verify")
+
+
 TESTS = [a_command_is_executed_by_the_owner_and_answered,
          without_the_owners_daemon_it_is_unreachable_at_once_and_stored_with_async,
          a_slow_handler_does_not_hold_up_the_daemon_and_a_timeout_names_the_command,
          many_are_under_way_at_a_time_and_each_is_executed_once,
          forged_and_replayed_commands_execute_nothing,
-         commands_to_a_node_that_does_not_own_the_stream_are_refused]
+         commands_to_a_node_that_does_not_own_the_stream_are_refused,
+         expired_and_misdirected_commands_execute_nothing,
+         a_forged_transfer_moves_nothing,
+         what_a_handler_must_not_say_records_nothing,
+         a_handler_that_hangs_is_killed_with_what_it_started,
+         a_command_of_10_megabytes_is_refused_at_both_ends,
+         the_state_that_a_handler_gets_is_kept_by_the_policy_of_the_config]
 
 
 def main():

@@ -2,7 +2,8 @@
 
 Claim 5 of the design: every node has every event of the domains it takes and all heads are equal, or
 every node shows the same fork with both branches. Beyond that: no answered event is lost while any
-node has it, every ledger verifies, and what was injected is in quarantine.
+node has it, every ledger verifies, what was injected is in quarantine, and what owners.py says of owned
+streams and commands.
 """
 import json
 import os
@@ -15,11 +16,12 @@ import tempfile
 import time
 
 import faults
+import owners
 from field import Field
 from nodes import wait_for
 from talk import Client
 
-STEPS = 24
+STEPS = 30
 PATIENCE = int(os.environ.get("STORM_PATIENCE", "120"))
 
 
@@ -27,14 +29,17 @@ class Storm:
     def __init__(self, seed, names):
         self.seed = seed
         chance = random.Random(seed)
-        self.plan = [(chance.choice(faults.USUAL if chance.random() < 0.55 else faults.FAULTS),
-                      chance.randrange(1 << 30)) for _ in range(STEPS)]
+        kinds = chance.choices([faults.USUAL, owners.USUAL, faults.FAULTS], [30, 30, 40], k=STEPS)
+        self.plan = [(chance.choice(kind), chance.randrange(1 << 30)) for kind in kinds]
         if names:
-            self.plan = [(faults.NAMES[name], chance.randrange(1 << 30)) for name in names]
+            known = {**faults.NAMES, **owners.NAMES}
+            self.plan = [(known[name], chance.randrange(1 << 30)) for name in names]
         self.field = Field(tempfile.mkdtemp(prefix="storm."), chance)
         self.must = set()  # hashes of what was answered, and not lost with the only ledger that had it
         self.twins = []  # (node, another with its name)
         self.heard = []  # statements of heads
+        self.rewound = False  # was a ledger put back, or is one there twice?
+        self.deeds = owners.Deeds()
         self.done = ["(%s)" % self.field.topology]
 
     def end(self):
@@ -73,20 +78,21 @@ class Storm:
 
     def bad_messages(self, chance):
         """(subject, line) of every kind, made of the last event of some chain."""
-        node = self.field.nodes[0]
-        out = node.run("tail", "-n", "1", "--format", "json", "--domain", "inventory", "--origin",
+        node, domain = self.field.nodes[0], chance.choice(["inventory", "_ownership"])
+        out = node.run("tail", "-n", "1", "--format", "json", "--domain", domain, "--origin",
                        chance.choice("abc"), expect=None).stdout
         if not out.strip():
             return []
         line = re.sub(r'"position":\d+,', "", out.strip(), count=1)
-        subject = "ledger.events.inventory." + json.loads(line)["origin"]
+        subject = "ledger.events.%s.%s" % (domain, json.loads(line)["origin"])
         return [(subject, bad) for _, bad in faults.forge.bad_lines(line, chance)]
 
     # --- The schedule
 
     def run(self):
-        for node in self.field.nodes:
+        for node, stream in zip(self.field.nodes, owners.STREAMS):
             self.record(node, 3, "inventory")
+            owners.own(self, node, "claim", stream)
             node.serve()
         for fault, seed in self.plan:
             self.done.append(fault.__name__)
@@ -96,10 +102,13 @@ class Storm:
         self.wait_until_level(self.field.nodes)
         self.inject_all()
         self.wait_until_level(self.field.nodes)
+        owners.wait_until_settled(self, PATIENCE)
+        self.wait_until_level(self.field.nodes)
         self.check()
 
     def end_twins(self):
-        """One of two with a name at a time: what it has recorded reaches the others."""
+        """One of two with a name at a time: what it has recorded reaches the others. Who comes second is
+        refused (20) as long as the lease of the first lasts, and started again."""
         for node, twin in self.twins:
             node.stop()
             if not twin.is_running():
@@ -121,10 +130,18 @@ class Storm:
                 if len({frozenset(t.get(chain, ())) for n, t in zip(nodes, tips)
                         if self.field.takes(n, chain)}) > 1]
 
-    def is_level(self, nodes):
+    @staticmethod
+    def keep_running(nodes):
+        """One whose name another had for a while is started again."""
         for node in nodes:
-            if not node.is_running():
+            if not node.is_running() and node.has_no_lease():
+                node.serve()
+                time.sleep(0.5)
+            elif not node.is_running():
                 raise AssertionError("%s has ended: %s" % (node.name, node.log()[-1500:]))
+
+    def is_level(self, nodes):
+        self.keep_running(nodes)
         try:
             return not self.differences(nodes)
         except sqlite3.Error:
@@ -152,6 +169,7 @@ class Storm:
                     raise AssertionError("not in quarantine everywhere: %r on %s" % (
                         line[:600], [n.name for n in self.field.nodes
                                      if not self.has_refused(n, line)]))
+                self.keep_running(self.field.nodes)
                 self.publish(subject, line, chance)
 
     def publish(self, subject, line, chance):
@@ -181,7 +199,7 @@ class Storm:
     def check(self):
         if self.field.early:
             raise AssertionError("acknowledged before the commit: %s" % self.field.early[:3])
-        forked = any(len(tips) > 1 for node in self.field.nodes for tips in node.tips().values())
+        forked = self.is_forked()
         if forked and not any(node.in_place for node in self.everybody()):
             raise AssertionError("a fork that nobody made")
         for node in self.field.nodes:
@@ -197,6 +215,10 @@ class Storm:
                 raise AssertionError("%s lacks %d answered events" % (node.name, len(missing)))
             heads.append((node, node.chains()))
         self.check_heads(heads, forked)
+        owners.check(self)
+
+    def is_forked(self):
+        return any(len(tips) > 1 for node in self.field.nodes for tips in node.tips().values())
 
     def wanted(self, node):
         """Answered events of the domains that it takes."""
