@@ -248,6 +248,44 @@ void chain_sha256(struct slice bytes, uint8_t out[EVENT_HASH_SIZE])
 	SHA256_Final(out, &state);
 }
 
+static void hash_u64(SHA256_CTX *state, uint64_t value)
+{
+	uint8_t bytes[8];
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+	SHA256_Update(state, bytes, sizeof(bytes));
+}
+
+static void hash_pieces(SHA256_CTX *state, const struct pae_piece *pieces, size_t n)
+{
+	hash_u64(state, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct pae_piece *piece = &pieces[i];
+		hash_u64(state, piece->is_number ? 8 : piece->bytes.len);
+		if (piece->is_number)
+			hash_u64(state, piece->number);
+		else
+			SHA256_Update(state, piece->bytes.ptr, piece->bytes.len);
+	}
+}
+
+void pae_sha256(const struct pae_piece *pieces, size_t n, uint8_t out[EVENT_HASH_SIZE])
+{
+	SHA256_CTX state;
+	SHA256_Init(&state);
+	hash_pieces(&state, pieces, n);
+	SHA256_Final(out, &state);
+}
+
+void pae_sign(const struct chain_key *key, const char *label, const struct pae_piece *pieces,
+	size_t n, uint8_t out[EVENT_HASH_SIZE])
+{
+	SHA256_CTX state;
+	begin_mac(key, &state, label);
+	hash_pieces(&state, pieces, n);
+	end_mac(key, &state, out);
+}
+
 void pae_begin(struct buf *out, uint64_t pieces)
 {
 	buf_add_be64(out, pieces);

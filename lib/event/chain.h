@@ -47,7 +47,23 @@ void chain_sign(const struct chain_key *key, const char *label, struct slice byt
 
 void chain_sha256(struct slice bytes, uint8_t out[EVENT_HASH_SIZE]);
 
-/* Pieces of a PAE, added one by one after their number. */
+/* A piece of a PAE (format.5): bytes, or a number. */
+struct pae_piece {
+	struct slice bytes;
+	uint64_t number;
+	bool is_number;
+};
+#define PAE_BYTES(s)	   ((struct pae_piece){ (s), 0, false })
+#define PAE_NUMBER(n)	   ((struct pae_piece){ { NULL, 0 }, (n), true })
+#define PAE_DIGEST(d)	   PAE_BYTES(((struct slice){ (const char *)(d), EVENT_HASH_SIZE }))
+#define PAE_PIECES(pieces) (pieces), sizeof(pieces) / sizeof((pieces)[0])
+
+/* SHA-256 of the PAE of n pieces, and the same as chain_sign. They take no memory: they cannot fail. */
+void pae_sha256(const struct pae_piece *pieces, size_t n, uint8_t out[EVENT_HASH_SIZE]);
+void pae_sign(const struct chain_key *key, const char *label, const struct pae_piece *pieces,
+	size_t n, uint8_t out[EVENT_HASH_SIZE]);
+
+/* Pieces of a PAE as bytes, added one by one after their number. */
 void pae_begin(struct buf *out, uint64_t pieces);
 void pae_add(struct buf *out, struct slice piece);
 void pae_add_u64(struct buf *out, uint64_t value);

@@ -8,12 +8,9 @@
 void ledger_once_id(struct slice domain, struct slice key, uint8_t out[16])
 {
 	uint8_t digest[EVENT_HASH_SIZE];
-	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 3);
-	pae_add(&bytes, SLICE("ledgerbox/once/v1"));
-	pae_add(&bytes, domain);
-	pae_add(&bytes, key);
-	chain_sha256(buf_slice(&bytes), digest);
+	const struct pae_piece pieces[] = { PAE_BYTES(SLICE("ledgerbox/once/v1")),
+		PAE_BYTES(domain), PAE_BYTES(key) };
+	pae_sha256(PAE_PIECES(pieces), digest);
 	memcpy(out, digest, 16);
 	out[6] = (uint8_t)(0x80 |
 			   (out[6] & 0x0F)); /* RFC 9562: version 8, made by a rule of our own */

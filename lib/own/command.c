@@ -30,10 +30,10 @@ static enum ledger_status no_memory(struct ledger_error *err)
 /* --- Ids ------------------------------------------------------------------------------------- */
 
 /* RFC 9562: version 8, made by a rule of our own. */
-static void id_of(struct buf *bytes, uint8_t out[16])
+static void id_of(const struct pae_piece *pieces, size_t n, uint8_t out[16])
 {
 	uint8_t digest[EVENT_HASH_SIZE];
-	chain_sha256(buf_slice(bytes), digest);
+	pae_sha256(pieces, n, digest);
 	memcpy(out, digest, 16);
 	out[6] = (uint8_t)(0x80 | (out[6] & 0x0F));
 	out[8] = (uint8_t)(0x80 | (out[8] & 0x3F));
@@ -51,34 +51,23 @@ enum ledger_status ledger_command_new_id(uint8_t out[16], struct ledger_error *e
 void ledger_command_once_id(
 	struct slice stream, struct slice name, struct slice key, uint8_t out[16])
 {
-	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 4);
-	pae_add(&bytes, SLICE("ledgerbox/command-once/v1"));
-	pae_add(&bytes, stream);
-	pae_add(&bytes, name);
-	pae_add(&bytes, key);
-	id_of(&bytes, out);
+	const struct pae_piece pieces[] = { PAE_BYTES(SLICE("ledgerbox/command-once/v1")),
+		PAE_BYTES(stream), PAE_BYTES(name), PAE_BYTES(key) };
+	id_of(PAE_PIECES(pieces), out);
 }
 
 void ledger_command_event_id(const uint8_t id[16], uint64_t nth, uint8_t out[16])
 {
-	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 3);
-	pae_add(&bytes, SLICE("ledgerbox/command-event/v1"));
-	pae_add(&bytes, (struct slice){ (const char *)id, 16 });
-	pae_add_u64(&bytes, nth);
-	id_of(&bytes, out);
+	const struct pae_piece pieces[] = { PAE_BYTES(SLICE("ledgerbox/command-event/v1")),
+		PAE_BYTES(((struct slice){ (const char *)id, 16 })), PAE_NUMBER(nth) };
+	id_of(PAE_PIECES(pieces), out);
 }
 
 void command_digest(const struct ledger_command *c, uint8_t out[EVENT_HASH_SIZE])
 {
-	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 4);
-	pae_add(&bytes, SLICE("ledgerbox/command-content/v1"));
-	pae_add(&bytes, c->stream);
-	pae_add(&bytes, c->name);
-	pae_add(&bytes, c->payload);
-	chain_sha256(buf_slice(&bytes), out);
+	const struct pae_piece pieces[] = { PAE_BYTES(SLICE("ledgerbox/command-content/v1")),
+		PAE_BYTES(c->stream), PAE_BYTES(c->name), PAE_BYTES(c->payload) };
+	pae_sha256(PAE_PIECES(pieces), out);
 }
 
 /* --- Checks ---------------------------------------------------------------------------------- */

@@ -58,22 +58,12 @@ static void find_place(struct ledger *l)
 	free(path);
 }
 
-static struct slice bytes_of(const uint8_t digest[EVENT_HASH_SIZE])
-{
-	return (struct slice){ (const char *)digest, EVENT_HASH_SIZE };
-}
-
 static void head_mac(const struct ledger *l, uint64_t epoch, const struct head_file *head,
 	const struct chain_key *key, uint8_t out[EVENT_HASH_SIZE])
 {
-	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 5);
-	pae_add(&bytes, slice_of(l->node));
-	pae_add_u64(&bytes, epoch);
-	pae_add_u64(&bytes, head->position);
-	pae_add(&bytes, bytes_of(head->hash));
-	pae_add(&bytes, bytes_of(head->place));
-	chain_sign(key, "ledgerbox/head/v1", buf_slice(&bytes), out);
+	const struct pae_piece pieces[] = { PAE_BYTES(slice_of(l->node)), PAE_NUMBER(epoch),
+		PAE_NUMBER(head->position), PAE_DIGEST(head->hash), PAE_DIGEST(head->place) };
+	pae_sign(key, "ledgerbox/head/v1", PAE_PIECES(pieces), out);
 }
 
 static bool parse_digest(struct slice line, size_t at, uint8_t out[EVENT_HASH_SIZE])

@@ -37,16 +37,10 @@ enum ledger_status seal_read(struct ledger *l, struct seal *seal, struct ledger_
 void seal_mac(const struct ledger *l, const struct seal *seal, const struct chain_key *key,
 	uint8_t out[EVENT_HASH_SIZE])
 {
-	CLEANUP_BUF struct buf bytes = { 0 };
-	pae_begin(&bytes, 7);
-	pae_add(&bytes, slice_of(l->node));
-	pae_add_u64(&bytes, seal->epoch);
-	pae_add_u64(&bytes, seal->position);
-	pae_add_u64(&bytes, seal->clock);
-	pae_add(&bytes, (struct slice){ (const char *)seal->link, EVENT_HASH_SIZE });
-	pae_add_u64(&bytes, seal->inode);
-	pae_add_u64(&bytes, seal->birth);
-	chain_sign(key, "ledgerbox/seal/v1", buf_slice(&bytes), out);
+	const struct pae_piece pieces[] = { PAE_BYTES(slice_of(l->node)), PAE_NUMBER(seal->epoch),
+		PAE_NUMBER(seal->position), PAE_NUMBER(seal->clock), PAE_DIGEST(seal->link),
+		PAE_NUMBER(seal->inode), PAE_NUMBER(seal->birth) };
+	pae_sign(key, "ledgerbox/seal/v1", PAE_PIECES(pieces), out);
 }
 
 enum ledger_status seal_check_mac(

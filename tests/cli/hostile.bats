@@ -156,7 +156,7 @@ hint: use a newer ledgerbox for it" ]
 		fails 3 ledgerbox verify
 		[[ $output == *ROLLED_BACK* ]]
 		fails 14 ledgerbox append -d d1 -t t 1
-		[[ $stderr == *"run: ledgerbox recover (without other nodes: ledgerbox recover --offline)"* ]]
+		[[ $stderr == *"ledgerbox recover (without other nodes: ledgerbox recover --offline)"* ]]
 		works ledgerbox recover --offline
 		works ledgerbox append -d d1 -t t 1
 		works ledgerbox verify -q

@@ -41,6 +41,7 @@ mode() {
 	works ledgerbox init --node store-a
 	sed -E -i 's/^( *)#([a-z"]|  )/\1\2/' ledger.yaml
 	(umask 077 && touch store-a.creds ca.pem store-a.pem store-a-tls.key store-a.nk store-a.password lab.token)
+	sed -i "s,/usr/local/bin/[a-z-]*,/bin/true," ledger.yaml
 	works ledgerbox config check
 	works ledgerbox config show
 	local key

@@ -225,7 +225,7 @@ class Field:
         if self.topology == "cluster":
             self.servers = make_cluster(self.folder, "nats", self.route)
             for server in self.servers:
-                server.ready = "Server is ready"  # nodes wait for a leader by themselves
+                server.clustered = False  # nodes wait for a leader by themselves
         else:
             n = ["one", "two", "three"].index(self.topology) + 1
             self.servers = [Server(self.folder, "nats%d" % i) for i in range(1, n + 1)]

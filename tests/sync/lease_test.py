@@ -33,7 +33,7 @@ def twin_of(node, folder):
     """The same ledger under the same name on another machine, as far as a test can have one."""
     twin = Node.__new__(Node)
     twin.__dict__.update(node.__dict__, folder=folder, process=None, starts=0)
-    shutil.copytree(node.folder, folder, ignore=lambda _, names: [n for n in names if n.endswith(".sync")])
+    shutil.copytree(node.folder, folder, ignore=lambda _, names: [n for n in names if ".sync" in n])
     twin.environment = dict(node.environment, XDG_STATE_HOME=os.path.join(folder, "state"))
     TWINS.append(twin)
     twin.run("recover", "--offline", "--force")

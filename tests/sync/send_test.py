@@ -350,7 +350,7 @@ def what_a_handler_must_not_say_records_nothing():
             with open(b.path("said"), "w", encoding="latin-1") as file:
                 file.write('{"type":"before","payload":1}\n' + text + "\n")
             answers, _ = send(a, "product/1", "say", expect=12)
-            assert answers[0]["code"] == "invalid", (text[:100], answers)
+            assert answers[0]["status"] == "invalid", (text[:100], answers)
         with open(b.path("said"), "w") as file:
             file.write('{"type":"right","stream":"product/1","payload":1}\n')
         send(a, "product/1", "say")
@@ -363,7 +363,7 @@ def a_handler_that_hangs_is_killed_with_what_it_started():
         a, b = stage.nodes
         stage.begin(["product/1", "product/2"])
         answers, _ = send(a, "--timeout", "60s", "product/1", "hang", expect=22)
-        assert answers[0]["code"] == "timed-out", answers
+        assert answers[0]["status"] == "timed-out", answers
         with open(b.path("hangs")) as file:
             pids = file.read().split()
         assert len(pids) == 2

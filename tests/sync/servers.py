@@ -61,11 +61,11 @@ def die_with_parent():
 
 
 class Server:
-    def __init__(self, folder, name, config="", ready="Server is ready"):
+    def __init__(self, folder, name, config="", clustered=False):
         self.name = name
         self.folder = os.path.join(folder, name)
         self.port = free_port()
-        self.ready = ready
+        self.clustered = clustered
         self.starts = 0
         self.process = None
         self.extra = ""  # of the config, for a while
@@ -98,7 +98,19 @@ class Server:
     def is_ready(self):
         if self.process.poll() is not None:
             raise RuntimeError("%s ended: %s" % (self.name, self.log()[-500:]))
-        return self.ready in self.log()
+        return "Server is ready" in self.log() and (not self.clustered or self.has_leader())
+
+    def has_leader(self):
+        """Does a question through this server come to one who decides where streams go?"""
+        from talk import Client  # which needs this module
+        try:
+            client = Client(self.port, patience=1)
+            try:
+                return "error" not in client.ask("INFO")
+            finally:
+                client.socket.close()
+        except OSError:
+            return False
 
     def start(self):
         self.launch()
@@ -151,8 +163,7 @@ def make_cluster(folder, name, way=lambda i, j, port: port):
                               'advertise: "127.0.0.1:1", routes: [%s]}\n'
                               % (name, routes[i],
                                  ", ".join('"nats://127.0.0.1:%d"' % port for port in ports)),
-                              # not before there is one who decides where streams go
-                              "metadata leader"))
+                              clustered=True))
     return servers
 
 
