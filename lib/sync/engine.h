@@ -69,6 +69,7 @@ struct lease {
 	bool told;	   /* that there is none */
 	uint64_t age;	   /* µs that it lasts */
 	uint64_t sequence; /* of what is there, in the bucket; 0: nothing */
+	uint64_t written;  /* sequence of what this daemon wrote last; 0: nothing */
 	uint64_t rest;	   /* nothing is asked before this moment */
 };
 

@@ -149,7 +149,7 @@ static void hold(struct sync *s, struct cluster *c, uint64_t sequence)
 			NUMBER("seconds", l->age / TIME_SECOND));
 	l->held = true;
 	l->told = false;
-	l->sequence = sequence;
+	l->sequence = l->written = sequence;
 	move(s, c, LEASE_WRITE, l->age / 3);
 	let_go_on(s, c);
 }
@@ -389,7 +389,9 @@ static void found(struct sync *s, struct cluster *c, struct slice answer)
 	bool someone = read_holder(s, answer, &arena, &h) && !h.given_up;
 	bool ours = someone && (h.boot == s->boot || (!l->held && slice_is(h.where, s->where)));
 	l->sequence = number(answer, "message", "seq");
-	if (!someone || ours) {
+	/* A server that lost the end of the bucket shows a lease from before ours: nobody took it. */
+	bool went_back = l->held && l->sequence < l->written;
+	if (!someone || ours || went_back) {
 		move(s, c, LEASE_WRITE, 0);
 		return;
 	}

@@ -119,6 +119,29 @@ def one_that_was_killed_is_taken_over_by_another_when_its_lease_has_ended():
         wait_for("the twin's lease", lambda: held(twin))
 
 
+def a_server_that_went_back_to_an_older_lease_takes_the_name_from_nobody():
+    with Stage(["a"]) as stage:
+        a, server = stage.nodes[0], stage.servers[0]
+        make_bucket(stage, 60)
+        a.serve()
+        wait_for("a lease", lambda: held(a))
+        a.kill()
+        server.end(signal.SIGTERM)
+        shutil.copytree(server.path("js"), server.path("older"))
+        server.start()
+        a.serve()
+        wait_for("another lease", lambda: a.log().count("event=lease ") == a.starts)
+        ups = a.log().count("event=connected")
+        server.end(signal.SIGKILL)
+        server.wipe()
+        shutil.copytree(server.path("older"), server.path("js"))
+        server.start()
+        wait_for("the connection", lambda: a.log().count("event=connected") > ups)
+        a.append(10)
+        wait_for("all to be published", lambda: a.unpublished() == 0)
+        assert a.is_running() and "another-daemon" not in a.log(), a.log()[-1000:]
+
+
 def a_lease_is_kept_as_long_as_its_daemon_lives():
     with Stage(["a"]) as stage:
         a = stage.nodes[0]
@@ -328,6 +351,7 @@ TESTS = [
     one_that_ended_in_order_leaves_its_name_at_once,
     one_that_was_killed_is_taken_over_by_its_own_ledger_at_once,
     one_that_was_killed_is_taken_over_by_another_when_its_lease_has_ended,
+    a_server_that_went_back_to_an_older_lease_takes_the_name_from_nobody,
     a_lease_is_kept_as_long_as_its_daemon_lives,
     a_daemon_that_lost_its_name_while_it_was_stopped_ends,
     a_connection_that_is_lost_with_a_question_about_the_lease_comes_back,
