@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """storm - one schedule of faults, drawn from a seed, and what must hold when all is up again.
 
 Claim 5 of the design: every node has every event of the domains it takes and all heads are equal, or
