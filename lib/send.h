@@ -36,6 +36,7 @@ struct ledger_command {
 	struct slice name;   /* of the command: a token */
 	struct slice payload;
 	bool only_asks; /* what became of it? It is not to be executed */
+	bool stored; /* nobody waits for the answer: it is offered again, see ledger_command_keep */
 };
 
 /* Checks form and limits; LEDGER_INVALID. Flattens nothing: the payload is one JSON value. */
@@ -147,12 +148,13 @@ void ledger_commands_close(struct ledger_commands *c);
 
 /* --- What is known of commands ---------------------------------------------------------------- */
 
-/* What became of a command that was executed here, or that was sent from here and answered. LEDGER_NO: it
+/* What became of a command that was executed or refused here, or that was sent from here and answered. LEDGER_NO: it
  * is not known (any more). Everything in *out lives in the arena. */
 enum ledger_status ledger_command_answer(struct ledger *l, const uint8_t id[16],
 	struct arena *arena, struct ledger_reply *out, struct ledger_error *err);
 
-/* Keeps an answer that nobody has heard, of a command that was stored for this node: it is final. */
+/* Keeps a refusal that nobody has heard, of a command that was stored for this node: it is final, but for
+ * one that is sealed anew. Others are kept by themselves. */
 enum ledger_status ledger_command_keep(struct ledger *l, const struct ledger_command *command,
 	const struct ledger_reply *reply, struct ledger_error *err);
 

@@ -1,10 +1,12 @@
 /*
  * Executing commands, from inside.
  *
- *	job	a command on its way: waiting, running (its program has it), ready (to be recorded)
+ *	job	a command on its way: waiting, running (its program has it), ready (to be recorded),
+ *		or refused (that is to be recorded)
  *	program	a process of a handler: one for all of its commands (mode lines), or one for each
  *
- * execute.c decides, converse.c talks to programs, said.c reads what they say, record.c writes.
+ * execute.c decides, converse.c talks to programs, said.c reads what they say, record.c writes; refused.c
+ * has the refusals that could not be written.
  */
 #ifndef OWN_COMMAND_H
 #define OWN_COMMAND_H
@@ -22,7 +24,7 @@
 #define EVENTS_MAX    1000	 /* of one command */
 #define RESULT_MAX    (64u << 10)
 
-enum job_state { JOB_WAITING, JOB_RUNNING, JOB_READY };
+enum job_state { JOB_WAITING, JOB_RUNNING, JOB_READY, JOB_REFUSED };
 
 struct job {
 	struct job *next; /* in the order of the offers */
@@ -81,6 +83,8 @@ struct ledger_commands {
 	bool more; /* the next step has work already */
 	struct program programs[PROGRAMS_MAX];
 	size_t n_programs;
+	struct refused *refused, **last_refused; /* oldest first */
+	size_t n_refused;
 	uint64_t counts[COUNTS];
 	uint64_t forgot; /* when old answers were last given up, monotonic */
 	uint64_t counted;
@@ -94,8 +98,9 @@ void command_digest(const struct ledger_command *c, uint8_t out[EVENT_HASH_SIZE]
 
 /* The command is over, and answered. */
 void job_answer(struct ledger_commands *c, struct job *job, const struct ledger_reply *reply);
-/* The same where nothing was executed: the status tells which count it is. */
-void job_refuse(struct ledger_commands *c, struct job *job, const struct ledger_error *err);
+/* The same where nothing was executed: the status tells which count it is. true: the job is still there, to be
+ * recorded and answered as JOB_REFUSED: its message, sent once more by somebody else, is not to be executed. */
+bool job_refuse(struct ledger_commands *c, struct job *job, const struct ledger_error *err);
 /* It runs again, from the start. */
 void job_again(struct ledger_commands *c, struct job *job);
 /* The handler has answered: its lines are read, to be recorded, or (exit code not 0) only its result. */
@@ -129,5 +134,17 @@ enum ledger_status said_read_payload(
 
 /* Records what is ready in one transaction, then answers. */
 enum ledger_status record_step(struct ledger_commands *c, struct ledger_error *err);
+
+/* --- refused.c ------------------------------------------------------------------------------- */
+
+/* Remembers a refusal until it is written; of very many the oldest are forgotten, as all are without memory. */
+void refused_remember(struct ledger_commands *c, const struct ledger_command *command,
+	const struct ledger_reply *reply);
+/* The answer, a line of JSON; absent: this message was not refused, as far as is remembered. */
+struct slice refused_find(const struct ledger_commands *c, const struct ledger_command *command);
+/* Inside a write transaction. */
+enum ledger_status refused_write(struct ledger_commands *c, struct ledger_error *err);
+/* They are written, or it is over. */
+void refused_forget(struct ledger_commands *c);
 
 #endif

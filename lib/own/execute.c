@@ -6,7 +6,8 @@
  *
  * Before a program gets it: has it expired, is its answer known, are its events here, is the stream this
  * node's, is there a handler? An answer of the handler is kept, so that the command, sent again, gets it
- * again; what was never answered by one may be tried again.
+ * again; what was never answered by one may be tried again by its sender, who seals it anew: a refusal is kept
+ * too, for the message that it was the answer to.
  */
 #include "command.h"
 
@@ -64,7 +65,14 @@ void job_answer(struct ledger_commands *c, struct job *job, const struct ledger_
 	job_done(job);
 }
 
-void job_refuse(struct ledger_commands *c, struct job *job, const struct ledger_error *err)
+/* What has expired is not executed anyway; of what was not sealed there is no message; and what is stored is
+ * offered again. */
+static bool may_be_replayed(const struct job *job, bool expired)
+{
+	return job->command.counter && !job->command.stored && !expired;
+}
+
+bool job_refuse(struct ledger_commands *c, struct job *job, const struct ledger_error *err)
 {
 	struct ledger_reply reply = {
 		.status = err->status, .text = slice_of(err->text), .hint = slice_of(err->hint)
@@ -73,7 +81,16 @@ void job_refuse(struct ledger_commands *c, struct job *job, const struct ledger_
 	c->counts[err->status != LEDGER_TIMED_OUT ? COUNT_REFUSED
 		  : expired			  ? COUNT_EXPIRED
 						  : COUNT_TIMED_OUT]++;
-	job_answer(c, job, &reply);
+	if (!may_be_replayed(job, expired)) {
+		job_answer(c, job, &reply);
+		return false;
+	}
+	reply.text = arena_copy(&job->arena, reply.text);
+	reply.hint = arena_copy(&job->arena, reply.hint);
+	job->reply = reply;
+	job->state = JOB_REFUSED;
+	c->more = true;
+	return true;
 }
 
 void job_again(struct ledger_commands *c, struct job *job)
@@ -107,15 +124,25 @@ static enum ledger_status copy_command(
 	return LEDGER_OK;
 }
 
+static enum ledger_status no_room(
+	struct ledger_commands *c, const struct ledger_command *command, struct ledger_error *err)
+{
+	fail(err, LEDGER_BUSY, "%zu commands are waiting here", c->n_jobs);
+	hint(err, "try again later");
+	const struct ledger_reply reply = {
+		.status = err->status, .text = slice_of(err->text), .hint = slice_of(err->hint)
+	};
+	refused_remember(c, command, &reply);
+	return err->status;
+}
+
 enum ledger_status ledger_commands_offer(struct ledger_commands *c,
 	const struct ledger_command *command, uint64_t tag, struct ledger_error *err)
 {
 	size_t bytes = command->payload.len + command->stream.len + sizeof(struct job);
 	TRY(ledger_command_check(command, err));
-	if (c->n_jobs == JOBS_MAX || c->bytes + bytes > JOBS_BYTES) {
-		fail(err, LEDGER_BUSY, "%zu commands are waiting here", c->n_jobs);
-		return hint(err, "try again later");
-	}
+	if (c->n_jobs == JOBS_MAX || c->bytes + bytes > JOBS_BYTES)
+		return no_room(c, command, err);
 	struct job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return no_memory(err);
@@ -142,17 +169,23 @@ static void repeat(struct ledger_commands *c, struct job *job, struct ledger_rep
 	job_answer(c, job, reply);
 }
 
-/* *over: the command was executed here before, and is answered as it was. */
+/* *over: the command was executed here before, or this very message refused, and is answered as it was. */
 static enum ledger_status look_up(
 	struct ledger_commands *c, struct job *job, bool *over, struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf answer = { 0 };
 	struct ledger_reply reply = { 0 };
-	uint8_t digest[EVENT_HASH_SIZE];
-	TRY(command_lookup(c->ledger, job->command.id, over, digest, &answer, err));
+	struct command_known known;
+	TRY(command_lookup(c->ledger, &job->command, &known, &answer, err));
+	if (!known.found) {
+		known.executed = false;
+		buf_add_slice(&answer, refused_find(c, &job->command));
+		TRY(buf_check(&answer, err));
+	}
+	*over = answer.len > 0;
 	if (!*over)
 		return LEDGER_OK;
-	if (memcmp(digest, job->digest, sizeof(digest)) != 0) {
+	if (known.executed && memcmp(known.digest, job->digest, sizeof(job->digest)) != 0) {
 		fail(err, LEDGER_CONFLICT, "the id of the command is known with other content");
 		return hint(err, "each command has an id, or a --once KEY, of its own");
 	}
@@ -359,8 +392,9 @@ enum ledger_status ledger_command_keep(struct ledger *l, const struct ledger_com
 	command_digest(command, digest);
 	ledger_reply_add(&answer, reply);
 	TRY(buf_check(&answer, err));
-	return command_keep_alone(l, command->id, digest, buf_slice(&answer),
-		time_now() + LEDGER_COMMAND_LIFE_MAX, err);
+	const struct command_answer kept = { digest, buf_slice(&answer),
+		time_now() + LEDGER_COMMAND_LIFE_MAX };
+	return command_refuse_alone(l, command, &kept, err);
 }
 
 /* --- The outside ----------------------------------------------------------------------------- */
@@ -374,6 +408,7 @@ enum ledger_status ledger_commands_open(struct ledger_commands **out,
 	c->options = options;
 	c->ledger = options->ledger;
 	c->last = &c->first;
+	c->last_refused = &c->refused;
 	c->n_programs = PROGRAMS_EACH;
 	for (size_t i = 0; i < PROGRAMS_MAX; i++)
 		c->programs[i].process = (struct process)PROCESS_NONE;
@@ -418,6 +453,7 @@ void ledger_commands_close(struct ledger_commands *c)
 		next = job->next;
 		job_done(job);
 	}
+	refused_forget(c);
 	ledger_fold_close(c->fold);
 	file_close(&c->poll);
 	buf_done(&c->text);

@@ -1,6 +1,6 @@
 /*
  * What handlers have answered goes into the ledger: many commands in one transaction, each all or nothing.
- * Where one cannot be recorded, the others are recorded without it.
+ * Where one cannot be recorded, the others are recorded without it, and that it was refused is.
  */
 #include "command.h"
 
@@ -56,23 +56,28 @@ static enum ledger_status check_known(
 	struct ledger_commands *c, struct job *job, struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf answer = { 0 };
-	uint8_t digest[EVENT_HASH_SIZE];
-	bool found;
-	TRY(command_lookup(c->ledger, job->command.id, &found, digest, &answer, err));
-	return found ? fail(err, LEDGER_CONFLICT, "the command was executed meanwhile") : LEDGER_OK;
+	struct command_known known;
+	TRY(command_lookup(c->ledger, &job->command, &known, &answer, err));
+	return known.found ? fail(err, LEDGER_CONFLICT, "the command was executed meanwhile")
+			   : LEDGER_OK;
 }
 
 static enum ledger_status add_job(
 	struct ledger_commands *c, struct job *job, struct ledger_error *err)
 {
 	CLEANUP_BUF struct buf answer = { 0 };
-	TRY(check_known(c, job, err));
-	TRY(add_events(c, job, err));
-	job->reply.events = buf_slice(&job->recorded);
+	bool refused = job->state == JOB_REFUSED;
+	if (!refused) {
+		TRY(check_known(c, job, err));
+		TRY(add_events(c, job, err));
+		job->reply.events = buf_slice(&job->recorded);
+	}
 	ledger_reply_add(&answer, &job->reply);
 	TRY(buf_check(&answer, err));
-	return command_keep(c->ledger, job->command.id, job->digest, buf_slice(&answer),
-		job->command.expires, err);
+	const struct command_answer kept = { job->digest, buf_slice(&answer),
+		job->command.expires };
+	return refused ? command_refuse(c->ledger, &job->command, &kept, err)
+		       : command_keep(c->ledger, &job->command, &kept, err);
 }
 
 /* --- A transaction --------------------------------------------------------------------------- */
@@ -92,8 +97,10 @@ static enum ledger_status write_rest(
 	uint64_t counts[COUNTS], now = time_monotonic();
 	memcpy(counts, c->counts, sizeof(counts));
 	for (size_t i = 0; i < g->n; i++)
-		counts[g->jobs[i]->reply.status ? COUNT_FAILED : COUNT_EXECUTED]++;
+		if (g->jobs[i]->state != JOB_REFUSED)
+			counts[g->jobs[i]->reply.status ? COUNT_FAILED : COUNT_EXECUTED]++;
 	TRY(write_counts(c, counts, err));
+	TRY(refused_write(c, err));
 	if (now >= c->forgot + FORGET_INTERVAL) {
 		c->forgot = now;
 		TRY(command_forget(c->ledger, time_now(), err));
@@ -120,6 +127,7 @@ static enum ledger_status write_group(
 		return status;
 	}
 	TRY(ledger_commit(c->ledger, err));
+	refused_forget(c);
 	memset(c->counts, 0, sizeof(c->counts));
 	c->counted = time_monotonic();
 	return LEDGER_OK;
@@ -130,19 +138,33 @@ static enum ledger_status write_group(
 static void collect(struct ledger_commands *c, struct group *g)
 {
 	for (struct job *job = c->first; job && g->n < GROUP_MAX; job = job->next)
-		if (job->state == JOB_READY)
+		if (job->state == JOB_READY || job->state == JOB_REFUSED)
 			g->jobs[g->n++] = job;
 	c->more = c->more || g->n == GROUP_MAX;
 }
 
-/* The stream has moved, or the command was executed by another process: it runs again. */
-static void one_failed(struct ledger_commands *c, struct job *job, const struct ledger_error *err)
+/* Not even that it was refused can be written. */
+static void not_recorded(struct ledger_commands *c, struct job *job, const struct ledger_error *err)
+{
+	if (job->state != JOB_REFUSED && !job_refuse(c, job, err))
+		return;
+	refused_remember(c, &job->command, &job->reply);
+	job_answer(c, job, &job->reply);
+}
+
+/* The stream has moved, or the command was executed by another process: it runs again. *stays: it is
+ * refused, which is to be recorded. */
+static void one_failed(
+	struct ledger_commands *c, struct job *job, const struct ledger_error *err, bool *stays)
 {
 	uint64_t retries = job->handler ? job->handler->retries : 0;
-	if (err->status == LEDGER_CONFLICT && job->runs <= retries)
+	*stays = false;
+	if (job->state == JOB_REFUSED)
+		not_recorded(c, job, err);
+	else if (err->status == LEDGER_CONFLICT && job->runs <= retries)
 		job_again(c, job);
 	else
-		job_refuse(c, job, err);
+		*stays = job_refuse(c, job, err);
 }
 
 static void record_group(struct ledger_commands *c, struct group *g)
@@ -157,10 +179,13 @@ static void record_group(struct ledger_commands *c, struct group *g)
 		}
 		if (g->failed == g->n) {
 			for (size_t i = 0; i < g->n; i++)
-				job_refuse(c, g->jobs[i], &err);
+				not_recorded(c, g->jobs[i], &err);
 			return;
 		}
-		one_failed(c, g->jobs[g->failed], &err);
+		bool stays;
+		one_failed(c, g->jobs[g->failed], &err, &stays);
+		if (stays)
+			continue;
 		memmove(&g->jobs[g->failed], &g->jobs[g->failed + 1],
 			(g->n - g->failed - 1) * sizeof(g->jobs[0]));
 		g->n--;
@@ -172,7 +197,7 @@ static void count(struct ledger_commands *c)
 {
 	struct ledger_error ignored;
 	struct group none = { .n = 0 };
-	uint64_t sum = 0, now = time_monotonic();
+	uint64_t sum = c->n_refused, now = time_monotonic();
 	for (size_t i = 0; i < COUNTS; i++)
 		sum += c->counts[i];
 	if (sum == 0 || (now < c->counted + COUNT_INTERVAL && c->n_jobs > 0))

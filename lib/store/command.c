@@ -11,20 +11,35 @@
 
 /* --- Answers --------------------------------------------------------------------------------- */
 
-enum ledger_status command_lookup(struct ledger *l, const uint8_t id[16], bool *found,
-	uint8_t digest[EVENT_HASH_SIZE], struct buf *answer, struct ledger_error *err)
+static enum ledger_status malformed(struct ledger *l, struct ledger_error *err)
+{
+	return fail(err, LEDGER_DAMAGED, "%s has a malformed row in table command",
+		store_path(l->store));
+}
+
+/* What was not sealed is nobody's message that could come again. */
+static uint64_t counter_of(const struct ledger_command *command)
+{
+	return command->counter ? command->counter : INT64_MAX;
+}
+
+enum ledger_status command_lookup(struct ledger *l, const struct ledger_command *command,
+	struct command_known *out, struct buf *answer, struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
+	uint64_t executed;
 	TRY(store_get(l->store, SQL_COMMAND, &st, err));
-	bind_blob(st, 1, id, 16);
-	TRY(stmt_row(l->store, st, found, err));
-	if (!*found)
+	bind_blob(st, 1, command->id, 16);
+	bind_text(st, 2, command->sender);
+	bind_u64(st, 3, counter_of(command));
+	TRY(stmt_row(l->store, st, &out->found, err));
+	if (!out->found)
 		return LEDGER_OK;
 	struct slice kept = column_blob(st, 0), text = column_text(st, 1);
-	if (kept.len != EVENT_HASH_SIZE || !text.ptr)
-		return fail(err, LEDGER_DAMAGED, "%s has a malformed row in table command",
-			store_path(l->store));
-	memcpy(digest, kept.ptr, EVENT_HASH_SIZE);
+	if (kept.len != EVENT_HASH_SIZE || !text.ptr || !column_u64(st, 2, &executed))
+		return malformed(l, err);
+	out->executed = executed;
+	memcpy(out->digest, kept.ptr, EVENT_HASH_SIZE);
 	buf_add_slice(answer, text);
 	return buf_check(answer, err);
 }
@@ -32,35 +47,51 @@ enum ledger_status command_lookup(struct ledger *l, const uint8_t id[16], bool *
 enum ledger_status ledger_command_answer(struct ledger *l, const uint8_t id[16],
 	struct arena *arena, struct ledger_reply *out, struct ledger_error *err)
 {
-	CLEANUP_BUF struct buf answer = { 0 };
-	uint8_t digest[EVENT_HASH_SIZE];
+	CLEANUP_STMT struct stmt *st = NULL;
 	bool found;
-	TRY(command_lookup(l, id, &found, digest, &answer, err));
+	TRY(store_get(l->store, SQL_COMMAND_ANSWER, &st, err));
+	bind_blob(st, 1, id, 16);
+	TRY(stmt_row(l->store, st, &found, err));
 	if (!found)
 		return fail(err, LEDGER_NO, "nothing is known of that command here");
-	struct slice text = arena_copy(arena, buf_slice(&answer));
+	if (!column_text(st, 0).ptr)
+		return malformed(l, err);
+	struct slice text = arena_copy(arena, column_text(st, 0));
 	return text.ptr ? ledger_reply_read(text, arena, out, err)
 			: fail(err, LEDGER_NO_MEMORY, "out of memory");
 }
 
-enum ledger_status command_keep(struct ledger *l, const uint8_t id[16],
-	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
+static enum ledger_status keep(struct ledger *l, const struct ledger_command *command,
+	struct slice sender, uint64_t counter, const struct command_answer *answer,
 	struct ledger_error *err)
 {
 	CLEANUP_STMT struct stmt *st = NULL;
 	TRY(store_get(l->store, SQL_COMMAND_KEEP, &st, err));
-	bind_blob(st, 1, id, 16);
-	bind_blob(st, 2, digest, EVENT_HASH_SIZE);
-	bind_text(st, 3, answer);
-	bind_u64(st, 4, forget + KEEP_AFTER);
+	bind_blob(st, 1, command->id, 16);
+	bind_text(st, 2, sender);
+	bind_u64(st, 3, counter);
+	bind_blob(st, 4, answer->digest, EVENT_HASH_SIZE);
+	bind_text(st, 5, answer->text);
+	bind_u64(st, 6, answer->forget + KEEP_AFTER);
 	return stmt_run(l->store, st, err);
 }
 
-enum ledger_status command_keep_alone(struct ledger *l, const uint8_t id[16],
-	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
-	struct ledger_error *err)
+enum ledger_status command_keep(struct ledger *l, const struct ledger_command *command,
+	const struct command_answer *answer, struct ledger_error *err)
 {
-	IN_TRANSACTION(l, command_keep(l, id, digest, answer, forget, err));
+	return keep(l, command, SLICE(""), 0, answer, err);
+}
+
+enum ledger_status command_refuse(struct ledger *l, const struct ledger_command *command,
+	const struct command_answer *answer, struct ledger_error *err)
+{
+	return keep(l, command, command->sender, command->counter, answer, err);
+}
+
+enum ledger_status command_refuse_alone(struct ledger *l, const struct ledger_command *command,
+	const struct command_answer *answer, struct ledger_error *err)
+{
+	IN_TRANSACTION(l, command_refuse(l, command, answer, err));
 }
 
 enum ledger_status command_forget(struct ledger *l, uint64_t now, struct ledger_error *err)

@@ -5,10 +5,18 @@
 #include "../send.h"
 #include "handle.h"
 
-/* The answer that was kept for a command, as ledger_reply_add wrote it, and the digest of its content.
- * *found tells whether there is one; `answer` is filled then. */
-enum ledger_status command_lookup(struct ledger *l, const uint8_t id[16], bool *found,
-	uint8_t digest[EVENT_HASH_SIZE], struct buf *answer, struct ledger_error *err);
+/* What is kept of a command: that it was executed, or that this message was refused. */
+struct command_known {
+	bool found;
+	bool executed;
+	uint8_t digest[EVENT_HASH_SIZE]; /* of its content */
+};
+
+/* Was the command executed here, whoever sent it, or was a message of its sender with this id and this or a
+ * higher counter refused? One that is sealed anew has a higher one. `answer`, as ledger_reply_add wrote it,
+ * is filled where it is found. */
+enum ledger_status command_lookup(struct ledger *l, const struct ledger_command *command,
+	struct command_known *out, struct buf *answer, struct ledger_error *err);
 
 /* Is an event of that id in this ledger? */
 enum ledger_status command_has_event(
@@ -18,15 +26,23 @@ enum ledger_status command_has_event(
 enum ledger_status command_version(struct ledger *l, struct slice stream, struct slice domain,
 	uint64_t *version, struct ledger_error *err);
 
-/* The rest inside a write transaction. Keeps an answer until `forget` (µs). */
-enum ledger_status command_keep(struct ledger *l, const uint8_t id[16],
-	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
-	struct ledger_error *err);
+struct command_answer {
+	const uint8_t *digest; /* EVENT_HASH_SIZE bytes */
+	struct slice text;     /* as ledger_reply_add writes it */
+	uint64_t forget;       /* µs */
+};
+
+/* The rest inside a write transaction. Keeps the answer to a command that was executed. */
+enum ledger_status command_keep(struct ledger *l, const struct ledger_command *command,
+	const struct command_answer *answer, struct ledger_error *err);
+
+/* Keeps why a message was refused. */
+enum ledger_status command_refuse(struct ledger *l, const struct ledger_command *command,
+	const struct command_answer *answer, struct ledger_error *err);
 
 /* The same in a transaction of its own. */
-enum ledger_status command_keep_alone(struct ledger *l, const uint8_t id[16],
-	const uint8_t digest[EVENT_HASH_SIZE], struct slice answer, uint64_t forget,
-	struct ledger_error *err);
+enum ledger_status command_refuse_alone(struct ledger *l, const struct ledger_command *command,
+	const struct command_answer *answer, struct ledger_error *err);
 
 /* Forgets a bounded number of answers whose time is over. */
 enum ledger_status command_forget(struct ledger *l, uint64_t now, struct ledger_error *err);

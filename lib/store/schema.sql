@@ -282,12 +282,16 @@ CREATE TABLE peer_head (
 	PRIMARY KEY (node, origin, epoch, domain)
 ) WITHOUT ROWID, STRICT;
 
--- Answers to commands, so that one sent twice is executed once; digest: SHA-256 of its content.
+-- Answers to commands, so that one sent twice is executed once; digest: SHA-256 of its content. Without a
+-- sender: it was executed. Else what this sender sent with that id, up to this counter, was refused.
 CREATE TABLE command (
-	id BLOB PRIMARY KEY,
+	id BLOB NOT NULL,
+	sender TEXT NOT NULL,
+	counter INTEGER NOT NULL,
 	digest BLOB NOT NULL,
 	answer TEXT NOT NULL,
-	forget INTEGER NOT NULL
+	forget INTEGER NOT NULL,
+	PRIMARY KEY (id, sender)
 ) WITHOUT ROWID, STRICT;
 
 CREATE INDEX command_forget ON command (forget);

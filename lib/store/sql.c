@@ -148,13 +148,19 @@ static const char *const texts[SQL_COUNT_] = {
 			    "sequence >= ?2 ORDER BY sequence LIMIT ?3",
 	[SQL_CHAIN_POSITION] = "SELECT position FROM event WHERE chain = ?1 AND sequence = ?2",
 
-	[SQL_COMMAND] = "SELECT digest, answer FROM command WHERE id = ?1",
+	/* What was executed stands before what was refused. */
+	[SQL_COMMAND] = "SELECT digest, answer, sender = '' FROM command WHERE id = ?1 AND "
+			"(sender = '' OR (sender = ?2 AND counter >= ?3)) ORDER BY sender LIMIT 1",
+	[SQL_COMMAND_ANSWER] = "SELECT answer FROM command WHERE id = ?1 ORDER BY sender LIMIT 1",
+	/* An older message of that id may expire later than the last. */
 	[SQL_COMMAND_KEEP] =
-		"INSERT INTO command (id, digest, answer, forget) VALUES (?1, ?2, ?3, ?4) "
-		"ON CONFLICT (id) DO UPDATE SET digest = ?2, answer = ?3, forget = ?4",
+		"INSERT INTO command (id, sender, counter, digest, answer, forget) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id, sender) DO UPDATE SET "
+		"counter = ?3, digest = ?4, answer = ?5, forget = max(forget, ?6) WHERE counter <= "
+		"?3",
 	/* Bounded, for who waits. */
-	[SQL_COMMAND_FORGET] = "DELETE FROM command WHERE id IN (SELECT id FROM command "
-			       "WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
+	[SQL_COMMAND_FORGET] = "DELETE FROM command WHERE (id, sender) IN (SELECT id, sender "
+			       "FROM command WHERE forget < ?1 ORDER BY forget LIMIT 10000)",
 	[SQL_SENT] = "SELECT node, stream, name, time, expires FROM sent WHERE id = ?1",
 	[SQL_SENT_KEEP] = "INSERT INTO sent (id, node, stream, name, time, expires, forget) "
 			  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET "

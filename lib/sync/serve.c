@@ -96,7 +96,7 @@ static void queued_over(struct sync *s, struct queue *q, size_t place,
 	struct ledger_error err;
 	bool passes = ledger_worth_retrying(reply->status) || reply->status == LEDGER_CONFLICT ||
 		      reply->status == LEDGER_UNKNOWN;
-	if (passes && time_now() + RETRY < command->expires) {
+	if (passes && !reply->repeated && time_now() + RETRY < command->expires) {
 		stored->offered = false;
 		stored->again = s->now + RETRY;
 		return;
@@ -182,10 +182,11 @@ static void tell(struct sync *s, size_t cluster, const char *subject,
 	reply_at_once(s, cluster, subject, command, &reply);
 }
 
-static void offer(struct sync *s, const struct ledger_command *command, const struct slot *who)
+static void offer(struct sync *s, struct ledger_command *command, const struct slot *who)
 {
 	struct ledger_error err = { 0 };
 	struct slot *slot = free_slot(s->serve);
+	command->stored = who->queued;
 	enum ledger_status status = LEDGER_BUSY;
 	if (!slot)
 		fail(&err, LEDGER_BUSY, "too many commands are waiting");

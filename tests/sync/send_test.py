@@ -224,6 +224,40 @@ def forged_and_replayed_commands_execute_nothing():
         assert runs(b) == 1 and b.is_running()
 
 
+def a_command_that_was_refused_is_not_executed_when_somebody_replays_it():
+    with Stage(["a", "b"]) as stage:
+        a, b = stage.nodes
+        stage.begin()
+        client = Client(stage.server.port)
+        client.subscribe("ledger.commands.>")
+        # The stream is on its way to another owner; a handler says what it must not.
+        b.run("own", "transfer", "product/1", "nobody")
+        send(a, "--once", "r", "product/1", "price", expect=20)
+        b.run("own", "cancel", "product/1")
+        with open(b.path("said"), "w") as file:
+            file.write("nonsense\n")
+        send(a, "--once", "s", "product/1", "say", expect=12)
+        with open(b.path("said"), "w") as file:
+            file.write('{"type":"said","payload":1}\n')
+        messages = [client.wait("ledger.commands.product.b")[2] for _ in range(2)]
+        before = events_of(b, "product/1")
+        for _ in range(2):
+            replies = [ask(stage, command) for command in messages]
+            assert b'"status":20' in replies[0] and b'"status":12' in replies[1], replies
+            assert all(b'"repeated":true' in reply for reply in replies), replies
+            b.stop()
+            b.serve()
+            wait_for("the daemon", lambda: a.run("send", "product/1", "none", expect=None).returncode == 12)
+        assert runs(b) == 0 and events_of(b, "product/1") == before
+        # Its sender may send it again.
+        for name, command in (("r", "price"), ("s", "say")):
+            answers, _ = send(a, "--once", name, "product/1", command)
+            assert answers[0]["status"] == "ok" and not answers[0].get("repeated"), answers
+        replies = [ask(stage, command) for command in messages]
+        assert all(b'"status":0' in reply and b'"repeated":true' in reply for reply in replies), replies
+        assert runs(b) == 1 and events_of(b, "product/1") == before + 2
+
+
 def commands_to_a_node_that_does_not_own_the_stream_are_refused():
     with Stage(["a", "b"]) as stage:
         a, b = stage.nodes
@@ -417,6 +451,7 @@ TESTS = [a_command_is_executed_by_the_owner_and_answered,
          a_slow_handler_does_not_hold_up_the_daemon_and_a_timeout_names_the_command,
          many_are_under_way_at_a_time_and_each_is_executed_once,
          forged_and_replayed_commands_execute_nothing,
+         a_command_that_was_refused_is_not_executed_when_somebody_replays_it,
          commands_to_a_node_that_does_not_own_the_stream_are_refused,
          expired_and_misdirected_commands_execute_nothing,
          a_forged_transfer_moves_nothing,

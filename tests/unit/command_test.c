@@ -7,12 +7,14 @@
 
 static struct place *p;
 static struct ledger *a;
+static enum ledger_status owner; /* what is said when it is asked whose a stream is */
 
 static int setup(void **state)
 {
 	place_make(state);
 	p = *state;
 	a = open_ledger(&p->options);
+	owner = LEDGER_OK;
 	return 0;
 }
 
@@ -163,9 +165,8 @@ static enum ledger_status is_here(
 {
 	(void)l;
 	(void)stream;
-	(void)err;
 	*domain = SLICE("inventory");
-	return LEDGER_OK;
+	return owner ? (fail)(err, owner, "it is not for this node") : LEDGER_OK; /* not cmocka's */
 }
 
 /* As small as can be: the type alone is looked at. */
@@ -183,25 +184,40 @@ static enum ledger_status event_of(struct slice line, struct slice stream, struc
 	return LEDGER_OK;
 }
 
-static struct heard execute(const struct ledger_command *c)
+static struct ledger_commands *open_commands(struct heard *heard)
 {
 	static const char *const environment[] = { NULL };
 	static const struct ledger_rules rules;
-	struct heard heard = { .status = LEDGER_UNKNOWN };
+	static struct ledger_commands_options o;
 	struct ledger_error err;
 	struct ledger_commands *commands;
-	struct ledger_commands_options o = { .ledger = a,
+	o = (struct ledger_commands_options){ .ledger = a,
 		.rules = &rules,
 		.environment = environment,
 		.owned_here = is_here,
 		.event_of = event_of,
 		.answered = hear,
-		.context = &heard };
+		.context = heard };
 	MUST(ledger_commands_open(&commands, &o, &err));
+	return commands;
+}
+
+static void execute_by(
+	struct ledger_commands *commands, struct heard *heard, const struct ledger_command *c)
+{
+	struct ledger_error err;
+	*heard = (struct heard){ .status = LEDGER_UNKNOWN };
 	MUST(ledger_commands_offer(commands, c, 1, &err));
-	for (int i = 0; i < 10 && heard.n == 0; i++)
+	for (int i = 0; i < 10 && heard->n == 0; i++)
 		MUST(ledger_commands_step(commands, &err));
-	assert_int_equal(heard.n, 1);
+	assert_int_equal(heard->n, 1);
+}
+
+static struct heard execute(const struct ledger_command *c)
+{
+	struct heard heard;
+	struct ledger_commands *commands = open_commands(&heard);
+	execute_by(commands, &heard, c);
 	ledger_commands_close(commands);
 	return heard;
 }
@@ -226,6 +242,121 @@ static void sent_twice_it_is_executed_once(void **state)
 	c.payload = SLICE("{\"events\":[{\"type\":\"other\"}]}");
 	assert_int_equal(execute(&c).status, LEDGER_CONFLICT);
 	assert_int_equal(events(), 1);
+}
+
+/* A command as it comes from the network, sealed anew. */
+static struct ledger_command sealed(char id)
+{
+	CLEANUP_BUF struct buf bytes = { 0 };
+	struct ledger_error err;
+	struct ledger_command c = a_command(id);
+	MUST(ledger_command_seal(a, &c, &bytes, &err));
+	c.sender = SLICE("store-b"); /* what is sealed borrows the ledger's */
+	return c;
+}
+
+static void a_message_that_was_refused_stays_refused_and_one_sealed_anew_is_executed(void **state)
+{
+	struct ledger_command c = sealed('a'), again;
+	(void)state;
+	owner = LEDGER_NOT_OWNER;
+	struct heard first = execute(&c);
+	assert_int_equal(first.status, LEDGER_NOT_OWNER);
+	assert_false(first.repeated);
+	owner = LEDGER_OK;
+	struct heard second = execute(&c);
+	assert_int_equal(second.status, LEDGER_NOT_OWNER);
+	assert_true(second.repeated);
+	assert_string_equal(second.text, first.text);
+	ledger_close(a);
+	a = open_ledger(&p->options);
+	assert_int_equal(execute(&c).status, LEDGER_NOT_OWNER);
+	assert_int_equal(events(), 0);
+	again = sealed('a');
+	struct heard third = execute(&again);
+	assert_int_equal(third.status, LEDGER_OK);
+	assert_false(third.repeated);
+	/* It is executed now, whichever message of it comes. */
+	assert_int_equal(execute(&c).status, LEDGER_OK);
+	assert_true(execute(&c).repeated);
+	assert_int_equal(events(), 1);
+}
+
+static void refusals_are_of_one_sender_and_the_last_counts(void **state)
+{
+	struct ledger_command b = sealed('a'), c = sealed('a'), of_z = sealed('a');
+	(void)state;
+	of_z.sender = SLICE("store-z");
+	of_z.counter = 1;
+	owner = LEDGER_CONFLICT;
+	assert_int_equal(execute(&b).status, LEDGER_CONFLICT);
+	owner = LEDGER_NOT_OWNER;
+	assert_int_equal(execute(&c).status, LEDGER_NOT_OWNER);
+	assert_int_equal(execute(&of_z).status, LEDGER_NOT_OWNER);
+	owner = LEDGER_OK;
+	assert_int_equal(execute(&b).status, LEDGER_NOT_OWNER);
+	assert_int_equal(execute(&c).status, LEDGER_NOT_OWNER);
+	assert_int_equal(execute(&of_z).status, LEDGER_NOT_OWNER);
+	assert_int_equal(events(), 0);
+	of_z.counter = 2;
+	assert_int_equal(execute(&of_z).status, LEDGER_OK);
+	assert_int_equal(events(), 1);
+}
+
+/* Their messages are not over when they are refused. */
+static void what_is_stored_and_what_was_never_sent_may_come_again(void **state)
+{
+	struct ledger_command stored = sealed('a'), typed = a_command('b');
+	(void)state;
+	stored.stored = true;
+	owner = LEDGER_BUSY;
+	assert_int_equal(execute(&stored).status, LEDGER_BUSY);
+	assert_int_equal(execute(&typed).status, LEDGER_BUSY);
+	owner = LEDGER_OK;
+	assert_int_equal(execute(&stored).status, LEDGER_OK);
+	assert_int_equal(execute(&typed).status, LEDGER_OK);
+	assert_int_equal(events(), 2);
+}
+
+static void a_stored_one_that_was_given_up_is_executed_when_it_is_sealed_anew(void **state)
+{
+	struct ledger_error err;
+	struct ledger_command c = sealed('a');
+	const struct ledger_reply reply = { .status = LEDGER_INVALID, .text = SLICE("no") };
+	(void)state;
+	MUST(ledger_command_keep(a, &c, &reply, &err));
+	assert_int_equal(execute(&c).status, LEDGER_INVALID);
+	c = sealed('a');
+	assert_int_equal(execute(&c).status, LEDGER_OK);
+	assert_int_equal(events(), 1);
+}
+
+/* Another process writes: the refusal is remembered, and written when that is over. */
+static void a_refusal_that_cannot_be_written_is_remembered(void **state)
+{
+	struct ledger_command c = sealed('a');
+	struct ledger_error err;
+	struct heard heard = { .status = LEDGER_UNKNOWN };
+	(void)state;
+	ledger_close(a);
+	p->options.timeout = TIME_SECOND / 10; /* for the other one */
+	a = open_ledger(&p->options);
+	struct ledger_commands *commands = open_commands(&heard);
+	struct ledger *other = open_ledger(&p->options);
+	MUST(guard_begin_write(other, &err));
+	owner = LEDGER_NOT_OWNER;
+	execute_by(commands, &heard, &c);
+	assert_int_equal(heard.status, LEDGER_NOT_OWNER);
+	owner = LEDGER_OK;
+	execute_by(commands, &heard, &c);
+	assert_int_equal(heard.status, LEDGER_NOT_OWNER);
+	assert_true(heard.repeated);
+	ledger_close(other);
+	while (commands->n_refused)
+		MUST(ledger_commands_step(commands, &err));
+	ledger_commands_close(commands);
+	assert_int_equal(execute(&c).status, LEDGER_NOT_OWNER);
+	assert_int_equal(events(), 0);
 }
 
 static void answers_are_forgotten_when_the_command_cannot_come_any_more_and_its_events_never(
@@ -282,6 +413,11 @@ int main(void)
 		TEST(an_answer_is_no_command_and_a_command_no_answer),
 		TEST(what_is_no_command_is_not_sent),
 		TEST(sent_twice_it_is_executed_once),
+		TEST(a_message_that_was_refused_stays_refused_and_one_sealed_anew_is_executed),
+		TEST(refusals_are_of_one_sender_and_the_last_counts),
+		TEST(what_is_stored_and_what_was_never_sent_may_come_again),
+		TEST(a_stored_one_that_was_given_up_is_executed_when_it_is_sealed_anew),
+		TEST(a_refusal_that_cannot_be_written_is_remembered),
 		TEST(answers_are_forgotten_when_the_command_cannot_come_any_more_and_its_events_never),
 		TEST(an_expired_one_and_one_without_events_record_nothing),
 	};

@@ -104,6 +104,7 @@ static const struct row {
 		"SEARCH event USING COVERING INDEX event_chain (chain=? AND sequence=?)"),
 	ROW(SQL_PARK, NO_PLAN),
 	ROW(SQL_COMMAND, "SEARCH command USING PRIMARY KEY (id=?)"),
+	ROW(SQL_COMMAND_ANSWER, "SEARCH command USING PRIMARY KEY (id=?)"),
 	ROW(SQL_COMMAND_KEEP, NO_PLAN),
 	ROW(SQL_COMMAND_FORGET, "SEARCH command USING COVERING INDEX command_forget (forget<?)"),
 	ROW(SQL_SENT, "SEARCH sent USING PRIMARY KEY (id=?)"),
