@@ -291,6 +291,7 @@ static void found_stream(struct sync *s, size_t cluster, const struct link_event
 	q->asked = false;
 	if (event->status == LEDGER_OK) {
 		q->state = QUEUE_CONSUMER;
+		s->news = s->news || q->missing;
 		q->missing = false;
 		s->more = true;
 		return;
@@ -305,6 +306,7 @@ static void found_stream(struct sync *s, size_t cluster, const struct link_event
 				"nothing sent with --async reaches this node here: make it, or "
 				"set sync.create_streams"));
 		q->missing = true;
+		s->news = true;
 	}
 	if (event->status == LEDGER_NO && s->options->create_streams)
 		q->asked = link_stream_create(s->clusters[cluster].link, &stream,

@@ -446,6 +446,27 @@ def the_state_that_a_handler_gets_is_kept_by_the_policy_of_the_config():
         b.run("verify")
 
 
+def a_node_that_nothing_can_be_stored_for_says_so():
+    with Stage(["a"]) as stage:
+        a, = stage.nodes
+        with open(a.path("nodes.yaml")) as file:
+            config = file.read()
+        with open(a.path("nodes.yaml"), "w") as file:
+            file.write(config.replace("create_streams: true", "create_streams: false"))
+        a.serve()
+        wait_for("the log", lambda: "commands-stream-missing" in a.log())
+        assert "ledger-queue-a" in a.log()
+        wait_for("status", lambda: "ledger-queue-a of cluster c1: missing" in a.run("status", expect=None).stdout)
+        said = json.loads(a.run("status", "--format", "json", expect=None).stdout)
+        lacking = [x for x in said["sync"]["state"]["streams"] if x["domain"] == "_commands"]
+        assert [(x["cluster"], x["stream"], x["trouble"]) for x in lacking] == [
+            ("c1", "ledger-queue-a", "missing")], lacking
+        # Made by hand it is found, without a new start.
+        Client(stage.server.port).ask("STREAM.CREATE.ledger-queue-a", name="ledger-queue-a",
+                                      subjects=["ledger.queue.a"])
+        wait_for("it to be found", lambda: "ledger-queue-a" not in a.run("status", expect=None).stdout, 120)
+
+
 TESTS = [a_command_is_executed_by_the_owner_and_answered,
          without_the_owners_daemon_it_is_unreachable_at_once_and_stored_with_async,
          a_slow_handler_does_not_hold_up_the_daemon_and_a_timeout_names_the_command,
@@ -458,7 +479,8 @@ TESTS = [a_command_is_executed_by_the_owner_and_answered,
          what_a_handler_must_not_say_records_nothing,
          a_handler_that_hangs_is_killed_with_what_it_started,
          a_command_of_10_megabytes_is_refused_at_both_ends,
-         the_state_that_a_handler_gets_is_kept_by_the_policy_of_the_config]
+         the_state_that_a_handler_gets_is_kept_by_the_policy_of_the_config,
+         a_node_that_nothing_can_be_stored_for_says_so]
 
 
 def main():
