@@ -152,8 +152,9 @@ class Storm:
         try:
             wait_for("equal heads", lambda: self.is_level(nodes), PATIENCE)
         except AssertionError as e:
-            raise AssertionError("%s\n%s" % (e, "\n".join(
-                "%s %s" % pair for pair in self.differences(nodes)))) from e
+            raise AssertionError("%s\n%s\n%s" % (e, "\n".join(
+                "%s %s" % pair for pair in self.differences(nodes)),
+                "\n".join("%s: %s" % (n.folder, n.log()[-1500:]) for n in nodes))) from e
 
     def inject_all(self):
         """One message of every kind, until every node has it in quarantine: a stream may be of the kind
